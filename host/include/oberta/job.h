@@ -1,0 +1,102 @@
+/* A batch job as the user wrote it: YAML in, one checked struct out.
+ *
+ * YAML stops here: nothing below the host sees a node or a key. */
+#ifndef OBERTA_JOB_H
+#define OBERTA_JOB_H
+
+#include <oberta/device.h>
+#include <oberta/dtype.h>
+#include <oberta/error.h>
+#include <oberta/tokenizer.h>
+
+/* X(code, name, done here) */
+#define OB_TASK_MAP(X)                                             \
+    X(OB_TASK_FILL_MASK, "fill-mask", true)                        \
+    X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction", true)      \
+    X(OB_TASK_FORWARD, "forward", true)                            \
+    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", false)   \
+    X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification", false) \
+    X(OB_TASK_QUESTION_ANSWERING, "question-answering", false)     \
+    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", false)           \
+    X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood", false)
+
+typedef enum ob_task {
+#define OB_TASK_ENUM(code, name, available) code,
+    OB_TASK_MAP(OB_TASK_ENUM)
+#undef OB_TASK_ENUM
+} ob_task;
+
+const char *ob_task_name(ob_task task);
+
+typedef enum ob_input_format {
+    OB_INPUT_AUTO, /* from the name's ending: .jsonl .ndjson .csv .tsv, else text; standard input: text */
+    OB_INPUT_TEXT,
+    OB_INPUT_JSONL,
+    OB_INPUT_CSV,
+    OB_INPUT_TSV
+} ob_input_format;
+
+typedef enum ob_output_format {
+    OB_OUTPUT_AUTO, /* .jsonl .csv .safetensors .npy; standard output: jsonl */
+    OB_OUTPUT_JSONL,
+    OB_OUTPUT_CSV,
+    OB_OUTPUT_SAFETENSORS,
+    OB_OUTPUT_NPY
+} ob_output_format;
+
+typedef enum ob_pooling { OB_POOLING_NONE, OB_POOLING_CLS, OB_POOLING_MEAN } ob_pooling;
+
+typedef struct ob_input_spec {
+    char *path; /* absolute or relative to the working directory; "-" is standard input */
+    ob_input_format format;
+    char *text_field, *pair_field, *id_field; /* "text", "text_pair", "id" */
+    bool pair_required;                       /* text_pair was given in the job: a row without it is wrong */
+} ob_input_spec;
+
+typedef enum ob_forward_output { OB_FORWARD_LAST_HIDDEN_STATE = 1, OB_FORWARD_LOGITS = 2 } ob_forward_output;
+
+typedef struct ob_job {
+    char *model_path; /* NULL: the demo model */
+    ob_dtype dtype;
+    ob_device_selector *devices; /* at least one */
+    size_t device_count;
+    ob_task task;
+    ob_input_spec *inputs;
+    size_t input_count;
+    char *output_path;
+    ob_output_format output_format;
+    bool overwrite;
+    size_t max_length;        /* 0: the model's limit */
+    ob_truncation truncation; /* NONE is truncation: error */
+    size_t max_tokens;        /* of a batch; 0: auto */
+    bool sort_by_length;
+    bool skip_errors; /* on_error: skip */
+    struct {
+        size_t top_k;
+        char **targets; /* NULL: none */
+        size_t target_count;
+        bool without_mask_error;
+    } fill_mask;
+    struct {
+        ob_pooling pooling;
+        bool normalize;
+    } feature_extraction;
+    struct {
+        unsigned outputs; /* of ob_forward_output */
+    } forward;
+} ob_job;
+
+void ob_job_default(ob_job *job); /* every default of the documentation, no inputs, output "-" */
+void ob_job_release(ob_job *job);
+
+/* Reads a job file and applies `overrides` ("batch.max_tokens=4096"). `path` "-" is standard input. All defects are
+ * reported, one line each: "job.yaml:7:3: batch.max_token: unknown key; did you mean 'max_tokens'?". Paths inside come
+ * out relative to the working directory. Errors: OB_ERR_CONFIG, OB_ERR_IO. Nothing named by the job is opened. */
+ob_status ob_job_load(const char *path, const char *const *overrides, size_t override_count, ob_job *out,
+                      ob_error *err);
+
+/* The same from memory; `name` stands in messages, `folder` is what relative paths are relative to. */
+ob_status ob_job_parse(const char *text, size_t bytes, const char *name, const char *folder,
+                       const char *const *overrides, size_t override_count, ob_job *out, ob_error *err);
+
+#endif

@@ -1,0 +1,57 @@
+/* A job from rows to results: reading, tokenising, batching, the device and writing, all at the same time. */
+#ifndef OBERTA_PIPELINE_H
+#define OBERTA_PIPELINE_H
+
+#include <oberta/context.h>
+#include <oberta/job.h>
+#include <oberta/roberta_config.h>
+#include <oberta/strbuf.h>
+
+typedef struct ob_pipeline ob_pipeline;
+
+typedef struct ob_pipeline_options {
+    const char *cache_folder; /* compiled programs; NULL: none */
+    bool profile;
+    const char *gemm;         /* "auto", or a pinned provider */
+    size_t tokenizer_threads; /* 0: one less than there are processors, at least 1 */
+} ob_pipeline_options;
+
+void ob_pipeline_options_default(ob_pipeline_options *options);
+
+typedef struct ob_pipeline_info {
+    const ob_device_info *device;
+    const char *device_why; /* how it was chosen */
+    const char *model_path, *container;
+    const ob_roberta_config *config;
+    uint64_t parameters, weight_bytes, activation_bytes;
+    size_t max_tokens, max_length;
+    ob_context_stats context;
+    double load_seconds, build_seconds; /* weights and tokenizer; kernels */
+} ob_pipeline_info;
+
+/* Opens device and model and checks everything that can be checked before the first row: the job's task against the
+ * model's heads, targets and top_k against the vocabulary. `model_path` overrides the job's NULL. */
+ob_status ob_pipeline_create(const ob_job *job, const char *default_model, const ob_pipeline_options *options,
+                             ob_pipeline **out, ob_error *err);
+void ob_pipeline_destroy(ob_pipeline *pipeline);
+const ob_pipeline_info *ob_pipeline_get_info(const ob_pipeline *pipeline);
+
+typedef struct ob_progress {
+    uint64_t rows, tokens, failed_rows;
+    uint64_t bytes_done, bytes_total; /* of the inputs; total 0: not known */
+    double seconds;                   /* since the run began */
+    double device_seconds;            /* of which the device worked */
+} ob_progress;
+
+/* Called from the thread that called ob_pipeline_run, a few times a second. Returning false interrupts the job. */
+typedef bool (*ob_progress_fn)(void *user, const ob_progress *progress);
+
+/* Runs the job to its end. OB_OK; OB_ERR_ROWS_FAILED when rows failed and the job skips them (the output is complete);
+ * else nothing is left under the output's name. */
+ob_status ob_pipeline_run(ob_pipeline *pipeline, ob_progress_fn progress, void *user, ob_progress *summary,
+                          ob_error *err);
+
+/* Times of kernels, when options.profile was set: appends a table. */
+ob_status ob_pipeline_profile(ob_pipeline *pipeline, ob_strbuf *out, ob_error *err);
+
+#endif

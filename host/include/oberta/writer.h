@@ -1,0 +1,79 @@
+/* Writers put results into a file, in the order in which they are given. A file appears under its name complete, or not
+ * at all; standard output is written as it comes. */
+#ifndef OBERTA_WRITER_H
+#define OBERTA_WRITER_H
+
+#include <oberta/job.h>
+#include <oberta/strbuf.h>
+#include <stdint.h>
+
+typedef struct ob_prediction {
+    float score;
+    int32_t token;
+    const char *token_str; /* decoded, UTF-8 */
+    size_t token_str_bytes;
+    const char *sequence;
+    size_t sequence_bytes;
+} ob_prediction;
+
+/* A float tensor of a row, "last_hidden_state" (seq_len, hidden_size). */
+typedef struct ob_named_array {
+    const char *name;
+    size_t rank;
+    size_t shape[4];
+    const float *data;
+} ob_named_array;
+
+typedef enum ob_record_kind {
+    OB_RECORD_ERROR,
+    OB_RECORD_MASKS,      /* fill-mask of a text with masks */
+    OB_RECORD_PREDICTION, /* fill-mask of a text without */
+    OB_RECORD_EMBEDDING,  /* one pooled vector */
+    OB_RECORD_ARRAYS      /* forward, unpooled features */
+} ob_record_kind;
+
+/* The result of one row. Everything is borrowed for the call. */
+typedef struct ob_record {
+    uint64_t row;
+    const char *id; /* JSON, "" without one */
+    ob_record_kind kind;
+    /* ERROR */
+    const char *error_code, *error_message; /* code: ob_status_name */
+    /* MASKS: mask_count lists of top_k each, flat */
+    size_t mask_count, top_k;
+    const ob_prediction *predictions;
+    /* PREDICTION */
+    size_t token_count;
+    const int32_t *token_ids;
+    const char *const *tokens;
+    const char *text;
+    size_t text_bytes;
+    /* EMBEDDING and ARRAYS; an embedding is arrays[0] of rank 1 */
+    size_t array_count;
+    const ob_named_array *arrays;
+} ob_record;
+
+typedef struct ob_writer ob_writer;
+
+/* `format` is not AUTO (ob_output_format_resolve). `path` "-": standard output. Refuses an existing file unless
+ * `overwrite`. Which records a format can take: JSONL all (ARRAYS as nested lists), CSV all but ARRAYS, safetensors
+ * EMBEDDING and ARRAYS, npy EMBEDDING; error rows are left out of safetensors and npy (a warning is logged). */
+ob_status ob_writer_create(const char *path, ob_output_format format, bool overwrite, ob_writer **out, ob_error *err);
+ob_status ob_writer_write(ob_writer *writer, const ob_record *record, ob_error *err);
+/* Completes the file (fsync, rename). */
+ob_status ob_writer_commit(ob_writer *writer, ob_error *err);
+/* Removes what is not committed. */
+void ob_writer_destroy(ob_writer *writer);
+
+/* The format that a name's ending asks for; false where it says nothing. */
+bool ob_output_format_from_path(const char *path, ob_output_format *out);
+const char *ob_output_format_name(ob_output_format format);
+/* True where `format` can take `kind`. */
+bool ob_output_format_takes(ob_output_format format, ob_record_kind kind);
+
+/* Appends `text` as a JSON string, quotes included, ASCII control characters, U+2028 and U+2029 escaped. */
+void ob_json_append_string(ob_strbuf *out, const char *text, size_t bytes);
+/* The shortest decimal that reads back as the same float; NaN and infinities as null. */
+void ob_json_append_float(ob_strbuf *out, float value);
+
+#endif

@@ -1,0 +1,39 @@
+/* Self-attention within each sequence of a flat batch:
+ *
+ *     dst[i][h] = sum_j softmax_j(q[i][h] . k[j][h] / sqrt(head_size) + mask_j) v[j][h]     i, j in the same sequence
+ *
+ * qkv (total_tokens, 3 * heads * head_size): query, key and value side by side; dst (total_tokens, heads * head_size).
+ * Softmax subtracts the row's maximum. A row's bits depend on its own sequence alone. */
+#ifndef OBERTA_OP_ATTENTION_H
+#define OBERTA_OP_ATTENTION_H
+
+#include <oberta/buffer.h>
+
+typedef enum ob_attention_variant { OB_ATTENTION_AUTO, OB_ATTENTION_REF, OB_ATTENTION_STRIP } ob_attention_variant;
+
+typedef struct ob_attention_desc {
+    size_t heads, head_size;
+    size_t max_sequence;              /* the longest sequence that will ever be planned */
+    size_t max_tokens, max_sequences; /* of a batch: sizes what plan needs on the device */
+    ob_attention_variant variant;
+} ob_attention_desc;
+
+typedef struct ob_attention ob_attention;
+
+ob_status ob_attention_create(ob_context *ctx, const ob_attention_desc *desc, ob_attention **out, ob_error *err);
+void ob_attention_destroy(ob_attention *op);
+const char *ob_attention_variant_used(const ob_attention *op); /* "ref", "strip" */
+
+/* Device memory that enqueue needs as `workspace` for a batch of max_tokens, in bytes; may be 0. */
+size_t ob_attention_workspace_bytes(const ob_attention *op);
+
+/* Takes the shape of the next batch: cu_seqlens are the prefix sums of the lengths (sequence_count + 1 entries, the
+ * last is total_tokens), in host memory. Uploads the work list; serves all layers until the next plan. */
+ob_status ob_attention_plan(ob_attention *op, const int32_t *cu_seqlens, size_t sequence_count, ob_error *err);
+
+/* `key_mask` (total_tokens) int32, 1 keep, 0 drop, or NULL where every token is kept. A dropped key gets -FLT_MAX added
+ * to its score, so a sequence without any kept key attends to all of its keys alike. */
+ob_status ob_attention_enqueue(const ob_attention *op, const ob_buffer *qkv, const ob_buffer *key_mask,
+                               ob_buffer *workspace, ob_buffer *dst, ob_error *err);
+
+#endif

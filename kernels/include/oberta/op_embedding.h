@@ -1,0 +1,25 @@
+/* Token embeddings: dst[t] = (word[input_ids[t]] + token_type[token_type_ids[t]]) + position[position_ids[t]].
+ *
+ * word (vocab_size, hidden) in blocked layout (op_gemm.h), token_type (type_vocab_size, hidden), position
+ * (max_position_embeddings, hidden), dst (total_tokens, hidden), float32. Sums in this order, as transformers does.
+ * Ids are int32 on the device and must have been checked by the caller; kernels clamp them all the same. */
+#ifndef OBERTA_OP_EMBEDDING_H
+#define OBERTA_OP_EMBEDDING_H
+
+#include <oberta/buffer.h>
+
+typedef struct ob_embedding_desc {
+    size_t hidden_size;
+    size_t vocab_size, type_vocab_size, max_position_embeddings;
+    size_t word_block; /* ob_gemm_weights_block, or 1 for a plain table */
+} ob_embedding_desc;
+
+typedef struct ob_embedding ob_embedding;
+
+ob_status ob_embedding_create(ob_context *ctx, const ob_embedding_desc *desc, ob_embedding **out, ob_error *err);
+void ob_embedding_destroy(ob_embedding *op);
+ob_status ob_embedding_enqueue(const ob_embedding *op, const ob_buffer *word, const ob_buffer *position,
+                               const ob_buffer *token_type, const ob_buffer *input_ids, const ob_buffer *position_ids,
+                               const ob_buffer *token_type_ids, size_t total_tokens, ob_buffer *dst, ob_error *err);
+
+#endif

@@ -1,0 +1,68 @@
+/* Matrix multiplication with an epilogue, the work of every dense layer:
+ *
+ *     dst[i][j] = act(sum_k src[i][k] * weight[j][k] + bias[j]) + residual[i][j]      i < m, j < n
+ *
+ * src (m, k), weight (n, k) as checkpoints store it, bias (n), residual and dst (m, n), all float32, row-major, dense.
+ * Three providers do it: `ref` (plain, any device), `tile` (register tiles for CPU devices), `clblast` (GPUs).
+ * The sum over k is done in an order that depends on the provider and k alone, never on m: a row's bits are the same in
+ * every batch. Error bound of each: |error| <= 8 u sum_k |src * weight| before the epilogue, u = 2^-24. */
+#ifndef OBERTA_OP_GEMM_H
+#define OBERTA_OP_GEMM_H
+
+#include <oberta/activation.h>
+#include <oberta/buffer.h>
+#include <oberta/dtype.h>
+
+typedef enum ob_gemm_provider {
+    OB_GEMM_AUTO, /* the first of the ordered table that accepts the device and the shape */
+    OB_GEMM_REF,
+    OB_GEMM_TILE,
+    OB_GEMM_CLBLAST
+} ob_gemm_provider;
+
+const char *ob_gemm_provider_name(ob_gemm_provider provider); /* "auto", "ref", "tile", "clblast" */
+
+typedef struct ob_gemm_desc {
+    size_t n, k;              /* > 0 */
+    ob_activation activation; /* OB_ACT_NONE for a plain linear layer */
+    bool residual;
+    ob_gemm_provider provider;
+} ob_gemm_desc;
+
+typedef struct ob_gemm ob_gemm;
+
+/* Builds the kernels. A pinned provider that cannot serve the device is an error with its reason. */
+ob_status ob_gemm_create(ob_context *ctx, const ob_gemm_desc *desc, ob_gemm **out, ob_error *err);
+void ob_gemm_destroy(ob_gemm *gemm);
+/* What serves, after create: never AUTO. */
+ob_gemm_provider ob_gemm_get_provider(const ob_gemm *gemm);
+
+/* Weights on the device in the provider's own layout, packed once. */
+typedef struct ob_gemm_weights ob_gemm_weights;
+
+/* Rows of the weight matrix from the host. Several parts are stacked in order (query, key and value become one GEMM).
+ */
+typedef struct ob_gemm_part {
+    const void *weight; /* (rows, k) of dtype, no alignment needed */
+    const void *bias;   /* (rows) of bias_dtype; NULL: zeros */
+    ob_dtype weight_dtype, bias_dtype;
+    size_t rows;
+} ob_gemm_part;
+
+/* The parts' rows must add up to n. Host memory beyond the device's own: O(64 KiB). Serves every gemm of the same n, k
+ * and provider, whatever its epilogue. */
+ob_status ob_gemm_weights_create(const ob_gemm *gemm, const ob_gemm_part *parts, size_t part_count,
+                                 ob_gemm_weights **out, ob_error *err);
+void ob_gemm_weights_destroy(ob_gemm_weights *weights);
+
+/* The layout, for the embedding look-up which shares a tied decoder's memory: element (row, k) of the matrix stands at
+ * ((row / block) * K + k) * block + row % block. A block of 1 is plain row-major. */
+const ob_buffer *ob_gemm_weights_buffer(const ob_gemm_weights *weights);
+size_t ob_gemm_weights_block(const ob_gemm_weights *weights);
+
+/* `residual` is read only where desc.residual; it may be `dst` itself. `src` must not overlap `dst`. m == 0 does
+ * nothing. */
+ob_status ob_gemm_enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,
+                          const ob_buffer *residual, ob_buffer *dst, ob_error *err);
+
+#endif

@@ -1,0 +1,39 @@
+/* Weight files of a model folder: named tensors, every size checked before it is used.
+ *
+ * A checkpoint owns its mappings; tensors and their data live as long as it does. Read-only after open, so any thread
+ * may read. Today safetensors, single or sharded; other containers join behind the same calls. */
+#ifndef OBERTA_CHECKPOINT_H
+#define OBERTA_CHECKPOINT_H
+
+#include <oberta/dtype.h>
+#include <oberta/error.h>
+
+#define OB_TENSOR_MAX_RANK 8
+
+typedef struct ob_tensor {
+    const char *name; /* as in the file */
+    ob_dtype dtype;
+    size_t rank;
+    size_t shape[OB_TENSOR_MAX_RANK];
+    size_t count;     /* elements: the product of shape */
+    const void *data; /* row-major, little-endian, of any alignment */
+    const char *file; /* base name of the file that holds it */
+} ob_tensor;
+
+typedef struct ob_checkpoint ob_checkpoint;
+
+/* Looks for model.safetensors, then model.safetensors.index.json. Errors: OB_ERR_MODEL with file and rule. A folder
+ * that has only pytorch_model.bin, or a Git LFS pointer in place of the weights, is told so. */
+ob_status ob_checkpoint_open(const char *folder, ob_checkpoint **out, ob_error *err);
+void ob_checkpoint_close(ob_checkpoint *checkpoint);
+
+size_t ob_checkpoint_count(const ob_checkpoint *checkpoint);
+const ob_tensor *ob_checkpoint_get(const ob_checkpoint *checkpoint, size_t index);      /* in order of name */
+const ob_tensor *ob_checkpoint_find(const ob_checkpoint *checkpoint, const char *name); /* NULL: absent */
+const char *ob_checkpoint_container(const ob_checkpoint *checkpoint); /* "safetensors", "safetensors, 4 shards" */
+uint64_t ob_checkpoint_bytes(const ob_checkpoint *checkpoint);        /* of all files */
+
+/* The tensor's pages will not be needed again soon; keeps the resident set small while loading. */
+void ob_checkpoint_forget(const ob_tensor *tensor);
+
+#endif

@@ -1,0 +1,45 @@
+/* RoBERTa on a device: encoder, and the masked-LM head where the folder has one.
+ *
+ * A model belongs to its context's thread. */
+#ifndef OBERTA_ROBERTA_H
+#define OBERTA_ROBERTA_H
+
+#include <oberta/batch.h>
+#include <oberta/checkpoint.h>
+#include <oberta/context.h>
+#include <oberta/roberta_config.h>
+
+typedef struct ob_roberta ob_roberta;
+
+typedef struct ob_roberta_options {
+    size_t max_tokens;    /* of a batch; at least the longest sequence that will come */
+    size_t max_sequences; /* of a batch */
+    size_t max_length;    /* the longest sequence; 0: the model's own limit */
+    bool lm_head;         /* load the masked-LM head */
+    const char *gemm;     /* provider of matrix products: "auto", "ref", "tile", "clblast" */
+} ob_roberta_options;
+
+void ob_roberta_options_default(ob_roberta_options *options);
+
+/* Checks that the checkpoint has every tensor that is needed, in its shape: all defects are listed (OB_ERR_MODEL),
+ * before any device memory is taken. Names and where they may be prefixed: spec of the checkpoint in weights.c. */
+ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint *checkpoint, bool lm_head,
+                           ob_error *err);
+
+/* Uploads and packs the weights, builds all kernels, allocates all activations: nothing of this happens later. */
+ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, const ob_checkpoint *checkpoint,
+                            const ob_roberta_options *options, ob_roberta **out, ob_error *err);
+void ob_roberta_destroy(ob_roberta *model);
+
+/* Runs one batch and waits for it. Ids, types and positions are checked against the config (OB_ERR_INPUT). Arrays of
+ * `result` that are wanted are allocated (or reused when it comes from an earlier run of at least this size: pass a
+ * zeroed struct at first) and belong to the caller. */
+ob_status ob_roberta_run(ob_roberta *model, const ob_batch *batch, ob_result *result, ob_error *err);
+
+/* Parameters of encoder and loaded heads. */
+uint64_t ob_roberta_parameter_count(const ob_roberta *model);
+/* Device bytes: weights, and activations of the largest batch. */
+uint64_t ob_roberta_weight_bytes(const ob_roberta *model);
+uint64_t ob_roberta_activation_bytes(const ob_roberta *model);
+
+#endif

@@ -1,0 +1,94 @@
+/* The byte-level BPE tokenizer of RoBERTa, identical to Hugging Face's fast tokenizer on any UTF-8 text.
+ *
+ * A tokenizer is read-only after open and may be shared by threads; each thread brings its own ob_tokenizer_cache.
+ * Texts are (pointer, bytes): a NUL is an ordinary character. */
+#ifndef OBERTA_TOKENIZER_H
+#define OBERTA_TOKENIZER_H
+
+#include <oberta/error.h>
+#include <oberta/strbuf.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ob_tokenizer ob_tokenizer;
+typedef struct ob_tokenizer_cache ob_tokenizer_cache;
+
+/* Reads vocab.json and merges.txt, and what tokenizer_config.json and special_tokens_map.json say of special tokens and
+ * add_prefix_space. Errors: OB_ERR_MODEL with file, place and rule; defects are listed together. */
+ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err);
+void ob_tokenizer_close(ob_tokenizer *tokenizer);
+
+/* Words met before, bounded; NULL: no memory. */
+ob_tokenizer_cache *ob_tokenizer_cache_create(void);
+void ob_tokenizer_cache_destroy(ob_tokenizer_cache *cache);
+
+typedef enum ob_truncation {
+    OB_TRUNCATION_NONE, /* never cut */
+    OB_TRUNCATION_LONGEST_FIRST,
+    OB_TRUNCATION_ONLY_FIRST,
+    OB_TRUNCATION_ONLY_SECOND
+} ob_truncation;
+
+typedef struct ob_encode_options {
+    bool add_special_tokens;   /* <s> A </s>, <s> A </s></s> B </s> */
+    bool split_special_tokens; /* special tokens written in the text are plain text */
+    ob_truncation truncation;
+    bool truncate_left;
+    size_t max_length; /* special tokens included; only read where truncation is not NONE */
+    bool details;      /* offsets, special_tokens_mask, word_ids, sequence_ids */
+} ob_encode_options;
+
+void ob_encode_options_default(ob_encode_options *options); /* special tokens, no truncation, no details */
+
+/* One encoded text or pair. Arrays are reused by the next encode into the same struct; free with ob_encoding_release.
+ */
+typedef struct ob_encoding {
+    size_t count, capacity;
+    int32_t *ids;
+    /* with details, else not filled: */
+    size_t (*offsets)[2];         /* start and end in code points of the text that the token belongs to */
+    uint8_t *special_tokens_mask; /* 1 for tokens that were added around the text */
+    int32_t *word_ids;            /* piece of the pre-tokenizer, -1 for added special tokens */
+    int8_t *sequence_ids;         /* 0 text, 1 pair, -1 added special tokens */
+} ob_encoding;
+
+#define OB_ENCODING_INIT                   \
+    {                                      \
+        0, 0, NULL, NULL, NULL, NULL, NULL \
+    }
+void ob_encoding_release(ob_encoding *encoding);
+
+/* `pair` NULL: a single text; an empty pair is a pair. `cache` may be NULL. Linear time but for a logarithm. Errors:
+ * OB_ERR_INPUT with the byte offset of invalid UTF-8, or of a text that cannot be cut as asked; OB_ERR_OUT_OF_MEMORY.
+ */
+ob_status ob_tokenizer_encode(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text, size_t bytes,
+                              const char *pair, size_t pair_bytes, const ob_encode_options *options, ob_encoding *out,
+                              ob_error *err);
+
+/* Appends the text of the ids; ids that the vocabulary lacks are left out, bytes that are no UTF-8 become U+FFFD. */
+ob_status ob_tokenizer_decode(const ob_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special_tokens,
+                              bool clean_up_spaces, ob_strbuf *out, ob_error *err);
+
+/* The vocabulary's string of an id (mapped characters, "Ġthe"), NULL for an id that it lacks. */
+const char *ob_tokenizer_token(const ob_tokenizer *tokenizer, int32_t id);
+/* The id of a vocabulary string, -1 where it is absent. */
+int32_t ob_tokenizer_id(const ob_tokenizer *tokenizer, const char *token);
+bool ob_tokenizer_is_special(const ob_tokenizer *tokenizer, int32_t id);
+
+typedef enum ob_special_token {
+    OB_TOKEN_BOS, /* <s>, also cls */
+    OB_TOKEN_PAD,
+    OB_TOKEN_EOS, /* </s>, also sep */
+    OB_TOKEN_UNK,
+    OB_TOKEN_MASK,
+    OB_SPECIAL_TOKEN_COUNT
+} ob_special_token;
+int32_t ob_tokenizer_special_id(const ob_tokenizer *tokenizer, ob_special_token which);
+
+size_t ob_tokenizer_vocab_size(const ob_tokenizer *tokenizer); /* tokens, added ones included */
+int32_t ob_tokenizer_max_id(const ob_tokenizer *tokenizer);
+/* tokenizer_config.json's model_max_length; 0 where it sets no limit. */
+size_t ob_tokenizer_model_max_length(const ob_tokenizer *tokenizer);
+
+#endif

@@ -1,0 +1,41 @@
+/* A growing byte string, always NUL-terminated (NULs inside are allowed).
+ *
+ * Appending never fails visibly: when memory runs out `failed` is set, later appends do nothing, and the owner checks
+ * once at the end. */
+#ifndef OBERTA_STRBUF_H
+#define OBERTA_STRBUF_H
+
+#include <oberta/error.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ob_strbuf {
+    char *data;      /* NULL until the first append */
+    size_t length;   /* bytes without the final NUL */
+    size_t capacity; /* bytes allocated */
+    bool failed;     /* memory ran out; data is incomplete */
+} ob_strbuf;
+
+#define OB_STRBUF_INIT    \
+    {                     \
+        NULL, 0, 0, false \
+    }
+
+void ob_strbuf_release(ob_strbuf *buf); /* frees and returns to the initial state */
+void ob_strbuf_clear(ob_strbuf *buf);   /* length 0, memory kept */
+void ob_strbuf_append(ob_strbuf *buf, const void *bytes, size_t count);
+void ob_strbuf_puts(ob_strbuf *buf, const char *text);
+void ob_strbuf_putc(ob_strbuf *buf, char c);
+void ob_strbuf_printf(ob_strbuf *buf, const char *format, ...) OB_PRINTF(2, 3);
+
+/* The text, "" when nothing was appended. */
+const char *ob_strbuf_text(const ob_strbuf *buf);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,11 @@
+# What `cmake --install` puts where.
+install(TARGETS oberta_program RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+install(TARGETS oberta ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+foreach(folder runtime models host)
+    install(DIRECTORY "${PROJECT_SOURCE_DIR}/${folder}/include/oberta" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+            PATTERN "cl_interop.h" EXCLUDE)
+endforeach()
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/models/demo" DESTINATION "${CMAKE_INSTALL_DATADIR}/oberta/models")
+install(FILES "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+configure_file("${PROJECT_SOURCE_DIR}/tools/cmake/oberta.pc.in" "${PROJECT_BINARY_DIR}/oberta.pc" @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/oberta.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
