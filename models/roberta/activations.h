@@ -1,0 +1,56 @@
+/* All device memory of a forward pass that is not weights: one arena for activations, and the batch's index arrays.
+ *
+ * Internal to models/roberta. T is max_tokens, H hidden_size, I intermediate_size, R the head's rows at a time. */
+#ifndef OBERTA_ROBERTA_ACTIVATIONS_H
+#define OBERTA_ROBERTA_ACTIVATIONS_H
+
+#include <oberta/arena.h>
+#include <oberta/batch.h>
+#include <oberta/roberta_config.h>
+
+/* X(name, bytes, first step, last step). The steps are those of one layer, which every layer repeats, then the heads.
+ */
+#define OB__ACTIVATION_SLOTS(X)                                                                                      \
+    X(HIDDEN, T *H, STEP_EMBED, STEP_END)                            /* stream between layers, (T, H) */             \
+    X(QKV, T * 3 * H, STEP_QKV, STEP_ATTENTION)                      /* query, key, value, (T, 3 H) */               \
+    X(WORKSPACE, W, STEP_ATTENTION, STEP_ATTENTION)                  /* the attention operator's own */              \
+    X(CONTEXT, T *H, STEP_ATTENTION, STEP_ATTENTION_OUTPUT)          /* attended values, (T, H) */                   \
+    X(MIDDLE, T *H, STEP_ATTENTION_OUTPUT, STEP_FEED_FORWARD_OUTPUT) /* between the two halves of a layer, (T, H) */ \
+    X(INNER, T *I, STEP_FEED_FORWARD, STEP_FEED_FORWARD_OUTPUT)      /* (T, I) */                                    \
+    X(ROWS, R *H, STEP_HEAD, STEP_HEAD_DENSE)                        /* rows that the head wants, (R, H) */          \
+    X(HEAD, R *H, STEP_HEAD_DENSE, STEP_DECODE)                      /* (R, H) */                                    \
+    X(LOGITS, R *V, STEP_DECODE, STEP_END)                           /* (R, vocab) */                                \
+    X(TOP_IDS, R *K, STEP_TOP_K, STEP_END)                           /* (R, k) int32 */                              \
+    X(TOP_SCORES, R *K, STEP_TOP_K, STEP_END)                        /* (R, k) */                                    \
+    X(TOP_STATS, R * 2, STEP_TOP_K, STEP_END)                        /* (R, 2): maximum, sum */                      \
+    X(POOLED, S *H, STEP_HEAD, STEP_END)                             /* (S, H) */
+
+typedef enum ob__activation_slot {
+#define SLOT_ENUM(name, bytes, first, last) OB__SLOT_##name,
+    OB__ACTIVATION_SLOTS(SLOT_ENUM)
+#undef SLOT_ENUM
+        OB__SLOT_COUNT
+} ob__activation_slot;
+
+typedef struct ob__activation_sizes {
+    size_t max_tokens, max_sequences;
+    size_t head_rows; /* rows that the masked-LM head takes at a time; 0: no head */
+    size_t top_k;     /* on the device; 0: none */
+    size_t attention_workspace_bytes;
+} ob__activation_sizes;
+
+typedef struct ob__activations {
+    ob_arena *arena;
+    ob_buffer *slots[OB__SLOT_COUNT]; /* views of the arena; NULL where a size is 0 */
+    /* int32, one element a token, a sequence, or a wanted row */
+    ob_buffer *input_ids, *position_ids, *token_type_ids, *attention_mask, *cu_seqlens, *positions;
+} ob__activations;
+
+ob_status ob__activations_create(ob_context *ctx, const ob_roberta_config *config, const ob__activation_sizes *sizes,
+                                 ob__activations *out, ob_error *err);
+void ob__activations_release(ob__activations *activations);
+
+/* Uploads the batch's index arrays. */
+ob_status ob__activations_upload(ob__activations *activations, const ob_batch *batch, ob_error *err);
+
+#endif
