@@ -28,6 +28,14 @@ void ob_row_init(ob_row *row);
 void ob_row_clear(ob_row *row); /* empties, keeps memory for the next row */
 void ob_row_release(ob_row *row);
 
+/* Where rows come from: a reader, or texts that a program has in memory. Called from one thread. */
+typedef struct ob_row_source {
+    ob_status (*next)(void *user, ob_row *row, bool *more, ob_error *err);
+    bool (*ready)(void *user);                                     /* NULL: always */
+    void (*progress)(void *user, uint64_t *done, uint64_t *total); /* NULL: not known */
+    void *user;
+} ob_row_source;
+
 typedef struct ob_reader ob_reader;
 
 /* Opens the first input; each following one when the one before is at its end. Errors: OB_ERR_IO, and OB_ERR_INPUT

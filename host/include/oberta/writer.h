@@ -53,6 +53,12 @@ typedef struct ob_record {
     const ob_named_array *arrays;
 } ob_record;
 
+/* Takes finished records, in order of their rows: a writer, or a program that shows them itself. */
+typedef struct ob_record_sink {
+    ob_status (*write)(void *user, const ob_record *record, ob_error *err);
+    void *user;
+} ob_record_sink;
+
 typedef struct ob_writer ob_writer;
 
 /* `format` is not AUTO (ob_output_format_resolve). `path` "-": standard output. Refuses an existing file unless

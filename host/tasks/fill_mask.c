@@ -1,0 +1,340 @@
+/* fill-mask: the best tokens for each <mask>, with the fields of the transformers pipeline.
+ *
+ * A row without a mask gets the best token at every position, as when the masked-LM model is called on plain text. */
+#include "task.h"
+
+#include <math.h>
+#include <oberta/log.h>
+#include <oberta/memory.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool needs_lm_head(const ob_job *job)
+{
+    (void)job;
+    return true;
+}
+
+static bool has_targets(const ob__task_context *ctx)
+{
+    return ctx->job->fill_mask.target_count > 0;
+}
+
+/* Targets need probabilities of arbitrary tokens, so whole rows of logits come to the host for them. */
+static unsigned want(const ob__task_context *ctx)
+{
+    return has_targets(ctx) ? OB_WANT_TOP_K | OB_WANT_LOGITS : OB_WANT_TOP_K;
+}
+
+static size_t device_top_k(const ob__task_context *ctx)
+{
+    return has_targets(ctx) ? 1 : ctx->job->fill_mask.top_k;
+}
+
+/* Predictions of each mask: with targets there are never more than those. */
+static size_t predictions_per_mask(const ob__task_context *ctx)
+{
+    size_t k = ctx->job->fill_mask.top_k;
+    return has_targets(ctx) && ctx->target_count < k ? ctx->target_count : k;
+}
+
+/* A target is a token of the vocabulary as it stands there; else its text's first token stands for it, with a warning.
+ */
+static ob_status find_target(const ob__task_context *ctx, const char *target, int32_t *out, ob_error *err)
+{
+    *out = ob_tokenizer_id(ctx->tokenizer, target);
+    if (*out >= 0 || target[0] == '\0')
+        return OB_OK;
+    ob_encode_options options;
+    ob_encode_options_default(&options);
+    options.add_special_tokens = false;
+    ob_encoding encoding = OB_ENCODING_INIT;
+    ob_status status =
+        ob_tokenizer_encode(ctx->tokenizer, NULL, target, strlen(target), NULL, 0, &options, &encoding, err);
+    if (status == OB_OK && encoding.count > 0) {
+        *out = encoding.ids[0];
+        const char *token = ob_tokenizer_token(ctx->tokenizer, *out);
+        ob_log(OB_LOG_WARN, "fill-mask", "target '%s' is not in the vocabulary; '%s' stands for it", target,
+               token != NULL ? token : "?");
+    }
+    ob_encoding_release(&encoding);
+    return status;
+}
+
+static ob_status find_targets(ob__task_context *ctx, ob_error *err)
+{
+    size_t count = ctx->job->fill_mask.target_count;
+    ctx->targets = ob_realloc_array(NULL, count, sizeof *ctx->targets);
+    if (ctx->targets == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu targets", count);
+    for (size_t i = 0; i < count; i++) {
+        int32_t id = -1;
+        if (find_target(ctx, ctx->job->fill_mask.targets[i], &id, err) != OB_OK) {
+            ob_error_prefix(err, "fill_mask.targets[%zu]", i);
+            return ob_error_status(err);
+        }
+        bool known = id < 0;
+        for (size_t j = 0; j < ctx->target_count && !known; j++)
+            known = ctx->targets[j] == id;
+        if (!known)
+            ctx->targets[ctx->target_count++] = id;
+    }
+    if (ctx->target_count == 0)
+        return ob_error_set(err, OB_ERR_CONFIG, "fill_mask.targets: none of them gives a token");
+    return OB_OK;
+}
+
+static ob_status open_task(ob__task_context *ctx, ob_error *err)
+{
+    size_t top_k = ctx->job->fill_mask.top_k, vocab_size = ctx->config->vocab_size;
+    if (top_k == 0 || top_k > vocab_size)
+        return ob_error_set(err, OB_ERR_CONFIG, "fill_mask.top_k: %zu is not between 1 and the vocabulary's size (%zu)",
+                            top_k, vocab_size);
+    ob_output_format format = ctx->job->output_format;
+    if (format != OB_OUTPUT_AUTO && !ob_output_format_takes(format, OB_RECORD_MASKS))
+        return ob_error_set(err, OB_ERR_CONFIG, "output.format: %s cannot hold predictions; jsonl and csv can",
+                            ob_output_format_name(format));
+    return has_targets(ctx) ? find_targets(ctx, err) : OB_OK;
+}
+
+static bool contains(const ob_strbuf *text, const char *needle)
+{
+    size_t length = strlen(needle);
+    for (size_t i = 0; i + length <= text->length; i++)
+        if (memcmp(text->data + i, needle, length) == 0)
+            return true;
+    return false;
+}
+
+/* A mask that truncation cut away must not silently turn the row into one without masks. */
+static bool mask_was_cut(const ob__task_context *ctx, const ob__item *item)
+{
+    const char *mask = ob_tokenizer_token(ctx->tokenizer, ctx->mask_id);
+    return !item->row.tokenised && mask != NULL &&
+           (contains(&item->row.text, mask) || (item->row.has_pair && contains(&item->row.pair, mask)));
+}
+
+static ob_status prepare(const ob__task_context *ctx, ob__item *item, ob_error *err)
+{
+    size_t masks = 0;
+    for (size_t i = 0; i < item->token_count; i++)
+        masks += item->input_ids[i] == ctx->mask_id;
+    item->has_mask_tokens = masks > 0;
+    if (masks == 0 && mask_was_cut(ctx, item)) {
+        ob__item_reject(item, "its mask lies beyond the %zu tokens that are taken", item->token_count);
+        return OB_OK;
+    }
+    if (masks == 0 && ctx->job->fill_mask.without_mask_error) {
+        ob__item_reject(item, "no %s in the text (fill_mask.without_mask: error)",
+                        ob_tokenizer_token(ctx->tokenizer, ctx->mask_id));
+        return OB_OK;
+    }
+    if (!ob__item_reserve_positions(item, masks > 0 ? masks : item->token_count))
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu tokens", item->token_count);
+    size_t next = 0;
+    for (size_t i = 0; i < item->token_count; i++)
+        if (masks == 0 || item->input_ids[i] == ctx->mask_id)
+            item->positions[next++] = (int32_t)i;
+    return OB_OK;
+}
+
+static size_t result_bytes(const ob__task_context *ctx, const ob__item *item)
+{
+    size_t per_position = device_top_k(ctx) * (sizeof(int32_t) + sizeof(float));
+    if (has_targets(ctx))
+        per_position += ctx->config->vocab_size * sizeof(float);
+    return item->position_count * per_position;
+}
+
+typedef struct scored_target {
+    float score;
+    int32_t id;
+} scored_target;
+
+static int compare_scored(const void *a, const void *b)
+{
+    const scored_target *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Probabilities of the targets, not renormalised, best first. */
+static void score_targets(const ob__task_context *ctx, const float *logits, scored_target *scored)
+{
+    size_t vocab_size = ctx->config->vocab_size;
+    float maximum = logits[0];
+    for (size_t i = 1; i < vocab_size; i++)
+        maximum = logits[i] > maximum ? logits[i] : maximum;
+    double sum = 0;
+    for (size_t i = 0; i < vocab_size; i++)
+        sum += exp((double)(logits[i] - maximum));
+    for (size_t i = 0; i < ctx->target_count; i++) {
+        int32_t id = ctx->targets[i];
+        float logit = (size_t)id < vocab_size ? logits[id] : -INFINITY;
+        scored[i] = (scored_target){(float)(exp((double)(logit - maximum)) / sum), id};
+    }
+    qsort(scored, ctx->target_count, sizeof *scored, compare_scored);
+}
+
+static ob_status collect(const ob__task_context *ctx, ob__item *item, ob_error *err)
+{
+    if (!has_targets(ctx))
+        return OB_OK;
+    ob_result *result = &item->result;
+    if (item->has_mask_tokens) {
+        size_t k = predictions_per_mask(ctx), masks = item->position_count;
+        scored_target *scored = ob_realloc_array(NULL, ctx->target_count, sizeof *scored);
+        int32_t *ids = ob_realloc_array(result->top_ids, masks * k, sizeof *ids);
+        result->top_ids = ids != NULL ? ids : result->top_ids;
+        float *scores = ob_realloc_array(result->top_scores, masks * k, sizeof *scores);
+        result->top_scores = scores != NULL ? scores : result->top_scores;
+        if (scored == NULL || ids == NULL || scores == NULL) {
+            ob_free(scored);
+            return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu targets", ctx->target_count);
+        }
+        for (size_t m = 0; m < masks; m++) {
+            score_targets(ctx, result->logits + m * ctx->config->vocab_size, scored);
+            for (size_t i = 0; i < k; i++) {
+                ids[m * k + i] = scored[i].id;
+                scores[m * k + i] = scored[i].score;
+            }
+        }
+        ob_free(scored);
+    }
+    ob_free(result->logits);
+    result->logits = NULL;
+    return OB_OK;
+}
+
+/* Strings of one record, one after the other; pointers into the buffer are taken when it is complete. */
+typedef struct strings {
+    ob_strbuf buffer;
+    size_t *ends;
+    size_t count;
+} strings;
+
+static ob_status add_decoded(const ob__task_context *ctx, strings *s, const int32_t *ids, size_t count,
+                             bool skip_special_tokens, ob_error *err)
+{
+    if (ob_tokenizer_decode(ctx->tokenizer, ids, count, skip_special_tokens, false, &s->buffer, err) != OB_OK)
+        return ob_error_status(err);
+    s->ends[s->count++] = s->buffer.length;
+    return OB_OK;
+}
+
+static const char *string_at(const strings *s, size_t index, size_t *bytes)
+{
+    size_t begin = index == 0 ? 0 : s->ends[index - 1];
+    *bytes = s->ends[index] - begin;
+    return ob_strbuf_text(&s->buffer) + begin;
+}
+
+/* The row's ids without padding, and where each wanted position went. */
+static size_t drop_padding(const ob__task_context *ctx, const ob__item *item, int32_t *ids, size_t *positions)
+{
+    size_t count = 0, next = 0;
+    for (size_t i = 0; i < item->token_count; i++) {
+        if (next < item->position_count && (size_t)item->positions[next] == i)
+            positions[next++] = count;
+        if (item->input_ids[i] != ctx->config->pad_token_id)
+            ids[count++] = item->input_ids[i];
+    }
+    return count;
+}
+
+static ob_status emit_masks(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink,
+                            ob_error *err)
+{
+    size_t masks = item->position_count, k = predictions_per_mask(ctx), total = masks * k;
+    strings s = {OB_STRBUF_INIT, ob_realloc_array(NULL, total * 2, sizeof *s.ends), 0};
+    ob_prediction *predictions = ob_realloc_array(NULL, total, sizeof *predictions);
+    int32_t *ids = ob_realloc_array(NULL, item->token_count, sizeof *ids);
+    size_t *positions = ob_realloc_array(NULL, masks, sizeof *positions);
+    ob_status status = OB_OK;
+    if (s.ends == NULL || predictions == NULL || ids == NULL || positions == NULL) {
+        status = ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu predictions", total);
+        goto done;
+    }
+    size_t count = drop_padding(ctx, item, ids, positions);
+    for (size_t i = 0; i < total && status == OB_OK; i++) {
+        int32_t token = item->result.top_ids[i];
+        status = add_decoded(ctx, &s, &token, 1, false, err);
+        ids[positions[i / k]] = token;
+        if (status == OB_OK)
+            status = add_decoded(ctx, &s, ids, count, masks == 1, err);
+        ids[positions[i / k]] = ctx->mask_id;
+    }
+    if (status != OB_OK)
+        goto done;
+    for (size_t i = 0; i < total; i++) {
+        predictions[i].score = item->result.top_scores[i];
+        predictions[i].token = item->result.top_ids[i];
+        predictions[i].token_str = string_at(&s, 2 * i, &predictions[i].token_str_bytes);
+        predictions[i].sequence = string_at(&s, 2 * i + 1, &predictions[i].sequence_bytes);
+    }
+    ob_record record = {.row = item->row.number,
+                        .id = ob_strbuf_text(&item->row.id),
+                        .kind = OB_RECORD_MASKS,
+                        .mask_count = masks,
+                        .top_k = k,
+                        .predictions = predictions};
+    status = sink->write(sink->user, &record, err);
+done:
+    ob_strbuf_release(&s.buffer);
+    ob_free(s.ends);
+    ob_free(predictions);
+    ob_free(ids);
+    ob_free(positions);
+    return status;
+}
+
+static ob_status emit_prediction(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink,
+                                 ob_error *err)
+{
+    size_t count = item->position_count, stride = device_top_k(ctx);
+    int32_t *ids = ob_realloc_array(NULL, count, sizeof *ids);
+    const char **tokens = ob_realloc_array(NULL, count, sizeof *tokens);
+    ob_strbuf text = OB_STRBUF_INIT;
+    ob_status status = OB_OK;
+    if (ids == NULL || tokens == NULL) {
+        status = ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu predictions", count);
+        goto done;
+    }
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = item->result.top_ids[i * stride];
+        const char *token = ob_tokenizer_token(ctx->tokenizer, ids[i]);
+        tokens[i] = token != NULL ? token : ""; /* the model's vocabulary may be larger than the tokenizer's */
+    }
+    status = ob_tokenizer_decode(ctx->tokenizer, ids, count, true, false, &text, err);
+    if (status != OB_OK)
+        goto done;
+    ob_record record = {.row = item->row.number,
+                        .id = ob_strbuf_text(&item->row.id),
+                        .kind = OB_RECORD_PREDICTION,
+                        .token_count = count,
+                        .token_ids = ids,
+                        .tokens = tokens,
+                        .text = ob_strbuf_text(&text),
+                        .text_bytes = text.length};
+    status = sink->write(sink->user, &record, err);
+done:
+    ob_strbuf_release(&text);
+    ob_free(ids);
+    ob_free(tokens);
+    return status;
+}
+
+static ob_status emit(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink, ob_error *err)
+{
+    return item->has_mask_tokens ? emit_masks(ctx, item, sink, err) : emit_prediction(ctx, item, sink, err);
+}
+
+const ob__task ob__task_fill_mask = {.needs_lm_head = needs_lm_head,
+                                     .want = want,
+                                     .top_k = device_top_k,
+                                     .open = open_task,
+                                     .prepare = prepare,
+                                     .result_bytes = result_bytes,
+                                     .collect = collect,
+                                     .emit = emit};
