@@ -3,9 +3,10 @@
 #define OBERTA_PIPELINE_H
 
 #include <oberta/context.h>
-#include <oberta/job.h>
+#include <oberta/reader.h>
 #include <oberta/roberta_config.h>
 #include <oberta/strbuf.h>
+#include <oberta/writer.h>
 
 typedef struct ob_pipeline ob_pipeline;
 
@@ -24,7 +25,7 @@ typedef struct ob_pipeline_info {
     const char *model_path, *container;
     const ob_roberta_config *config;
     uint64_t parameters, weight_bytes, activation_bytes;
-    size_t max_tokens, max_length;
+    size_t max_tokens, max_length; /* of a batch; of a row */
     ob_context_stats context;
     double load_seconds, build_seconds; /* weights and tokenizer; kernels */
 } ob_pipeline_info;
@@ -46,10 +47,14 @@ typedef struct ob_progress {
 /* Called from the thread that called ob_pipeline_run, a few times a second. Returning false interrupts the job. */
 typedef bool (*ob_progress_fn)(void *user, const ob_progress *progress);
 
-/* Runs the job to its end. OB_OK; OB_ERR_ROWS_FAILED when rows failed and the job skips them (the output is complete);
- * else nothing is left under the output's name. */
+/* Runs the job to its end, from its inputs to its output. OB_OK; OB_ERR_ROWS_FAILED when rows failed and the job skips
+ * them (the output is complete); else nothing is left under the output's name. */
 ob_status ob_pipeline_run(ob_pipeline *pipeline, ob_progress_fn progress, void *user, ob_progress *summary,
                           ob_error *err);
+
+/* The same between a source and a sink of the caller's; the job's inputs and output are not touched. */
+ob_status ob_pipeline_run_with(ob_pipeline *pipeline, const ob_row_source *source, const ob_record_sink *sink,
+                               ob_progress_fn progress, void *user, ob_progress *summary, ob_error *err);
 
 /* Times of kernels, when options.profile was set: appends a table. */
 ob_status ob_pipeline_profile(ob_pipeline *pipeline, ob_strbuf *out, ob_error *err);

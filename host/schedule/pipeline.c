@@ -1,0 +1,203 @@
+/* Opens everything a job needs, in the order in which mistakes are cheapest to find. */
+#include "clock.h"
+#include "pipeline_internal.h"
+
+#include <oberta/file.h>
+#include <oberta/memory.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Batches in a window: enough that sorting by length wastes little, few enough that results come soon. */
+#define WINDOW_BATCHES 16
+/* A token of ordinary text is about this many bytes; it only steers how much is read at a time. */
+#define BYTES_PER_TOKEN 4
+/* Host memory for the results of one window; a single row may need more. */
+#define WINDOW_RESULT_BYTES ((size_t)32 << 20)
+#define BATCH_RESULT_BYTES  ((size_t)32 << 20)
+#define WINDOW_MAX_ROWS     16384
+
+void ob_pipeline_options_default(ob_pipeline_options *options)
+{
+    *options = (ob_pipeline_options){.cache_folder = NULL, .profile = false, .gemm = "auto", .tokenizer_threads = 0};
+}
+
+static ob_status check_output(const ob_job *job, ob_error *err)
+{
+    if (strcmp(job->output_path, "-") == 0 || job->overwrite || !ob_file_exists(job->output_path))
+        return OB_OK;
+    return ob_error_set(err, OB_ERR_IO, "%s: exists already (output.overwrite: true replaces it)", job->output_path);
+}
+
+static ob_status open_tokenizer(ob_pipeline *p, ob_error *err)
+{
+    if (!ob_folder_exists(p->model_path))
+        return ob_error_set(err, OB_ERR_MODEL,
+                            "%s: no such folder; a model is a folder with config.json, "
+                            "model.safetensors, vocab.json and merges.txt",
+                            p->model_path);
+    if (ob_tokenizer_open(p->model_path, &p->tokenizer, err) != OB_OK) {
+        ob_error_prefix(err, "%s", p->model_path);
+        return ob_error_status(err);
+    }
+    return OB_OK;
+}
+
+static ob_status open_worker(ob_pipeline *p, const ob_pipeline_options *options, ob_error *err)
+{
+    const ob_job *job = p->job;
+    size_t max_length = ob_tokenizer_model_max_length(p->tokenizer);
+    if (job->max_length > 0 && (max_length == 0 || job->max_length < max_length))
+        max_length = job->max_length;
+    size_t top_k = job->task == OB_TASK_FILL_MASK ? job->fill_mask.top_k : 0;
+    ob__worker_spec spec = {.device = &job->devices[0],
+                            .model_path = p->model_path,
+                            .cache_folder = options->cache_folder,
+                            .profile = options->profile,
+                            .lm_head = p->task->needs_lm_head(job),
+                            .top_k = top_k,
+                            .max_length = max_length,
+                            .max_tokens = job->max_tokens,
+                            .gemm = options->gemm};
+    return ob__worker_create(&spec, &p->worker, err);
+}
+
+/* What tokenizer and model have to agree on, and the task's own demands. */
+static ob_status open_task(ob_pipeline *p, ob_error *err)
+{
+    const ob__worker_info *worker = ob__worker_get_info(p->worker);
+    const ob_roberta_config *config = &worker->config;
+    int32_t max_id = ob_tokenizer_max_id(p->tokenizer);
+    if (max_id >= 0 && (size_t)max_id >= config->vocab_size)
+        return ob_error_set(err, OB_ERR_MODEL,
+                            "%s: the tokenizer has ids up to %d, but config.json's vocab_size is %zu", p->model_path,
+                            max_id, config->vocab_size);
+    if (p->job->max_length > ob_roberta_config_max_length(config))
+        return ob_error_set(err, OB_ERR_CONFIG, "tokenizer.max_length: %zu is more than the %zu that the model takes",
+                            p->job->max_length, ob_roberta_config_max_length(config));
+    p->task_context = (ob__task_context){.job = p->job,
+                                         .tokenizer = p->tokenizer,
+                                         .config = config,
+                                         .mask_id = ob_tokenizer_special_id(p->tokenizer, OB_TOKEN_MASK)};
+    p->item_limits = (ob__item_limits){.tokenizer = p->tokenizer,
+                                       .truncation = p->job->truncation,
+                                       .max_length = worker->max_length,
+                                       .vocab_size = config->vocab_size,
+                                       .type_vocab_size = config->type_vocab_size,
+                                       .max_position_embeddings = config->max_position_embeddings,
+                                       .pad_token_id = config->pad_token_id};
+    return p->task->open(&p->task_context, err);
+}
+
+/* Rows that carry large results come in smaller windows, so that the host's memory stays bounded. */
+static void plan_windows(ob_pipeline *p)
+{
+    const ob__worker_info *worker = ob__worker_get_info(p->worker);
+    const ob_roberta_config *config = &worker->config;
+    unsigned want = p->task->want(&p->task_context);
+    size_t bytes_per_token = 64;
+    if ((want & OB_WANT_HIDDEN) != 0)
+        bytes_per_token += config->hidden_size * sizeof(float);
+    if ((want & OB_WANT_LOGITS) != 0 && p->job->task == OB_TASK_FORWARD)
+        bytes_per_token += config->vocab_size * sizeof(float);
+    size_t tokens = worker->max_tokens * WINDOW_BATCHES;
+    if (tokens > WINDOW_RESULT_BYTES / bytes_per_token)
+        tokens = WINDOW_RESULT_BYTES / bytes_per_token;
+    p->window_limits = (ob__window_limits){.max_rows = WINDOW_MAX_ROWS,
+                                           .max_text_bytes = tokens * BYTES_PER_TOKEN,
+                                           .schedule = {.max_tokens = worker->max_tokens,
+                                                        .max_sequences = worker->max_sequences,
+                                                        .max_cost = BATCH_RESULT_BYTES,
+                                                        .sort_by_length = p->job->sort_by_length}};
+}
+
+static ob_status open_threads(ob_pipeline *p, size_t threads, ob_error *err)
+{
+    if (threads == 0) {
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+        threads = processors > 2 ? (size_t)processors - 1 : 1;
+    }
+    p->encoders = ob_calloc(threads, sizeof *p->encoders);
+    if (p->encoders == NULL || ob__parallel_create(threads, &p->parallel, err) != OB_OK)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "cannot start %zu tokenizer threads", threads);
+    for (size_t i = 0; i < threads; i++)
+        if (!ob__item_encoder_init(&p->encoders[i]))
+            return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu tokenizer threads", threads);
+    return OB_OK;
+}
+
+static void fill_info(ob_pipeline *p, double tokenizer_seconds)
+{
+    const ob__worker_info *worker = ob__worker_get_info(p->worker);
+    p->info = (ob_pipeline_info){.device = worker->device,
+                                 .device_why = ob_strbuf_text(&worker->device_why),
+                                 .model_path = p->model_path,
+                                 .container = worker->container,
+                                 .config = &worker->config,
+                                 .parameters = worker->parameters,
+                                 .weight_bytes = worker->weight_bytes,
+                                 .activation_bytes = worker->activation_bytes,
+                                 .max_tokens = worker->max_tokens,
+                                 .max_length = worker->max_length,
+                                 .load_seconds = worker->load_seconds + tokenizer_seconds,
+                                 .build_seconds = worker->build_seconds};
+    ob__worker_get_stats(p->worker, &p->info.context);
+}
+
+ob_status ob_pipeline_create(const ob_job *job, const char *default_model, const ob_pipeline_options *options,
+                             ob_pipeline **out, ob_error *err)
+{
+    ob_pipeline *p = ob_calloc(1, sizeof *p);
+    if (p == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
+    p->job = job;
+    p->task = ob__task_find(job->task);
+    p->model_path = ob_strdup(job->model_path != NULL ? job->model_path : default_model);
+    if (p->model_path == NULL) {
+        ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
+        goto fail;
+    }
+    if (p->task == NULL) {
+        ob_error_set(err, OB_ERR_CONFIG, "task: '%s' is not available in this version", ob_task_name(job->task));
+        goto fail;
+    }
+    double begin = ob__seconds_now();
+    if (check_output(job, err) != OB_OK || open_tokenizer(p, err) != OB_OK)
+        goto fail;
+    double tokenizer_seconds = ob__seconds_now() - begin;
+    if (open_worker(p, options, err) != OB_OK || open_task(p, err) != OB_OK ||
+        open_threads(p, options->tokenizer_threads, err) != OB_OK)
+        goto fail;
+    plan_windows(p);
+    fill_info(p, tokenizer_seconds);
+    *out = p;
+    return OB_OK;
+fail:
+    ob_pipeline_destroy(p);
+    return ob_error_status(err);
+}
+
+void ob_pipeline_destroy(ob_pipeline *p)
+{
+    if (p == NULL)
+        return;
+    if (p->parallel != NULL)
+        for (size_t i = 0; i < ob__parallel_threads(p->parallel); i++)
+            ob__item_encoder_release(&p->encoders[i]);
+    ob__parallel_destroy(p->parallel);
+    ob_free(p->encoders);
+    ob__worker_destroy(p->worker);
+    ob_free(p->task_context.targets);
+    ob_tokenizer_close(p->tokenizer);
+    ob_free(p->model_path);
+    ob_free(p);
+}
+
+const ob_pipeline_info *ob_pipeline_get_info(const ob_pipeline *p)
+{
+    return &p->info;
+}
+
+ob_status ob_pipeline_profile(ob_pipeline *p, ob_strbuf *out, ob_error *err)
+{
+    return ob__worker_profile(p->worker, out, err);
+}

@@ -1,0 +1,192 @@
+/* One device, one model, one thread. */
+#include "worker.h"
+
+#include "clock.h"
+
+#include <oberta/log.h>
+#include <oberta/memory.h>
+#include <oberta/profile.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Tokens of a batch where the job does not say. On CPU devices larger batches leave the caches; on others they hide
+ * the launches. */
+#define AUTO_TOKENS_CPU   2048
+#define AUTO_TOKENS_OTHER 8192
+#define MIN_SEQUENCE      3 /* <s> x </s>: bounds how many sequences fit a batch */
+
+struct ob__worker {
+    ob_device_list *devices;
+    ob_checkpoint *checkpoint; /* closed once the weights are on the device */
+    ob_context *ctx;
+    ob_roberta *model;
+    ob__worker_info info;
+    pthread_t thread;
+    bool running;
+    ob__batch_queue queue;
+};
+
+static ob_status read_model(ob__worker *w, const ob__worker_spec *spec, ob_error *err)
+{
+    if (ob_roberta_config_load(spec->model_path, &w->info.config, err) != OB_OK ||
+        ob_checkpoint_open(spec->model_path, &w->checkpoint, err) != OB_OK ||
+        ob_roberta_check(&w->info.config, w->checkpoint, spec->lm_head, err) != OB_OK)
+        return ob_error_status(err);
+    snprintf(w->info.container, sizeof w->info.container, "%s", ob_checkpoint_container(w->checkpoint));
+    return OB_OK;
+}
+
+static ob_status open_device(ob__worker *w, const ob__worker_spec *spec, ob_error *err)
+{
+    ob_device *device;
+    ob_context_options options;
+    ob_context_options_default(&options);
+    options.cache_folder = spec->cache_folder;
+    options.profile = spec->profile;
+    if (ob_device_list_create(&w->devices, err) != OB_OK ||
+        ob_device_select(w->devices, spec->device, &device, &w->info.device_why, err) != OB_OK ||
+        ob_context_create(device, &options, &w->ctx, err) != OB_OK)
+        return ob_error_status(err);
+    w->info.device = ob_device_get_info(device);
+    return OB_OK;
+}
+
+static void plan_batches(ob__worker_info *info, const ob__worker_spec *spec)
+{
+    size_t limit = ob_roberta_config_max_length(&info->config);
+    info->max_length = spec->max_length == 0 || spec->max_length > limit ? limit : spec->max_length;
+    info->max_tokens = spec->max_tokens;
+    if (info->max_tokens == 0)
+        info->max_tokens = info->device->type == OB_DEVICE_CPU ? AUTO_TOKENS_CPU : AUTO_TOKENS_OTHER;
+    if (info->max_tokens < info->max_length)
+        info->max_tokens = info->max_length;
+    info->max_sequences = info->max_tokens / MIN_SEQUENCE + 1;
+}
+
+static ob_status load_model(ob__worker *w, const ob__worker_spec *spec, ob_error *err)
+{
+    plan_batches(&w->info, spec);
+    ob_roberta_options options;
+    ob_roberta_options_default(&options);
+    options.max_tokens = w->info.max_tokens;
+    options.max_sequences = w->info.max_sequences;
+    options.max_length = w->info.max_length;
+    options.lm_head = spec->lm_head;
+    options.top_k = spec->top_k;
+    options.gemm = spec->gemm;
+    if (ob_roberta_create(w->ctx, &w->info.config, w->checkpoint, &options, &w->model, err) != OB_OK ||
+        ob_context_finish(w->ctx, err) != OB_OK)
+        return ob_error_status(err);
+    w->info.parameters = ob_roberta_parameter_count(w->model);
+    w->info.weight_bytes = ob_roberta_weight_bytes(w->model);
+    w->info.activation_bytes = ob_roberta_activation_bytes(w->model);
+    ob_checkpoint_close(w->checkpoint);
+    w->checkpoint = NULL;
+    return OB_OK;
+}
+
+ob_status ob__worker_create(const ob__worker_spec *spec, ob__worker **out, ob_error *err)
+{
+    ob__worker *w = ob_calloc(1, sizeof *w);
+    if (w == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a device's worker");
+    double begin = ob__seconds_now();
+    if (read_model(w, spec, err) != OB_OK) {
+        ob_error_prefix(err, "%s", spec->model_path);
+        goto fail;
+    }
+    if (open_device(w, spec, err) != OB_OK)
+        goto fail;
+    if (load_model(w, spec, err) != OB_OK) {
+        ob_error_prefix(err, "loading '%s' on '%s'", spec->model_path, w->info.device->name);
+        goto fail;
+    }
+    ob_context_stats stats;
+    ob_context_get_stats(w->ctx, &stats);
+    w->info.build_seconds = stats.build_seconds;
+    w->info.load_seconds = ob__seconds_now() - begin - stats.build_seconds;
+    *out = w;
+    return OB_OK;
+fail:
+    ob__worker_destroy(w);
+    return ob_error_status(err);
+}
+
+void ob__worker_destroy(ob__worker *w)
+{
+    if (w == NULL)
+        return;
+    ob__worker_join(w);
+    ob_roberta_destroy(w->model);
+    ob_context_destroy(w->ctx);
+    ob_checkpoint_close(w->checkpoint);
+    ob_device_list_destroy(w->devices);
+    ob_strbuf_release(&w->info.device_why);
+    ob_free(w);
+}
+
+const ob__worker_info *ob__worker_get_info(const ob__worker *w)
+{
+    return &w->info;
+}
+
+static void *worker_main(void *argument)
+{
+    ob__worker *w = argument;
+    for (;;) {
+        const ob_batch *batch;
+        ob_result *result;
+        w->queue.next(w->queue.user, &batch, &result);
+        if (batch == NULL)
+            return NULL;
+        ob_error err;
+        ob_error_clear(&err);
+        ob_status status = ob_roberta_run(w->model, batch, result, &err);
+        if (status != OB_OK)
+            ob_error_prefix(&err, "running a batch of %zu tokens on '%s'", batch->token_count, w->info.device->name);
+        w->queue.done(w->queue.user, batch, result, status, &err);
+    }
+}
+
+ob_status ob__worker_start(ob__worker *w, const ob__batch_queue *queue, ob_error *err)
+{
+    w->queue = *queue;
+    int code = pthread_create(&w->thread, NULL, worker_main, w);
+    if (code != 0)
+        return ob_error_set_errno(err, OB_ERR_OUT_OF_MEMORY, code, "cannot start the device's thread");
+    w->running = true;
+    return OB_OK;
+}
+
+void ob__worker_join(ob__worker *w)
+{
+    if (w->running)
+        pthread_join(w->thread, NULL);
+    w->running = false;
+}
+
+void ob__worker_get_stats(const ob__worker *w, ob_context_stats *out)
+{
+    ob_context_get_stats(w->ctx, out);
+}
+
+ob_status ob__worker_profile(ob__worker *w, ob_strbuf *out, ob_error *err)
+{
+    ob_profile_entry *entries;
+    size_t count;
+    if (ob_profile_collect(w->ctx, &entries, &count, err) != OB_OK)
+        return ob_error_status(err);
+    double total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += (double)entries[i].total_ns;
+    ob_strbuf_printf(out, "%-32s %9s %11s %7s %11s\n", "kernel", "launches", "total ms", "share", "mean us");
+    for (size_t i = 0; i < count; i++) {
+        double ns = (double)entries[i].total_ns;
+        ob_strbuf_printf(out, "%-32s %9llu %11.2f %6.1f%% %11.2f\n", entries[i].kernel,
+                         (unsigned long long)entries[i].launches, ns * 1e-6, total > 0 ? 100 * ns / total : 0.0,
+                         ns * 1e-3 / (double)entries[i].launches);
+    }
+    ob_free(entries);
+    return out->failed ? ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the profile") : OB_OK;
+}
