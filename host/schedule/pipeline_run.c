@@ -193,11 +193,9 @@ static ob_status emit_defect(run *r, const ob__item *item, const ob_record_sink 
     r->progress.rows++;
     r->progress.failed_rows++;
     pthread_mutex_unlock(&r->mutex);
-    ob_record record = {.row = row->number,
-                        .id = ob_strbuf_text(&row->id),
-                        .kind = OB_RECORD_ERROR,
-                        .error_code = ob_status_name(row->defect),
-                        .error_message = ob_strbuf_text(&row->defect_text)};
+    ob_record record = ob__item_record(item, OB_RECORD_ERROR);
+    record.error_code = ob_status_name(row->defect);
+    record.error_message = ob_strbuf_text(&row->defect_text);
     return sink->write(sink->user, &record, err);
 }
 

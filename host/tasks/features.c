@@ -71,11 +71,10 @@ static ob_status forward_emit(const ob__task_context *ctx, const ob__item *item,
     if (item->result.logits != NULL)
         arrays[count++] =
             (ob_named_array){"logits", 2, {item->token_count, ctx->config->vocab_size}, item->result.logits};
-    ob_record record = {.row = item->row.number,
-                        .id = ob_strbuf_text(&item->row.id),
-                        .kind = OB_RECORD_ARRAYS,
-                        .array_count = count,
-                        .arrays = arrays};
+    ob_record record = ob__item_record(item, OB_RECORD_ARRAYS);
+    record.array_count = count;
+    record.arrays = arrays;
+
     return sink->write(sink->user, &record, err);
 }
 
@@ -162,11 +161,10 @@ static ob_status features_emit(const ob__task_context *ctx, const ob__item *item
     ob_named_array array =
         pooled ? (ob_named_array){"embedding", 1, {hidden}, item->result.pooled}
                : (ob_named_array){"last_hidden_state", 2, {item->token_count, hidden}, item->result.hidden};
-    ob_record record = {.row = item->row.number,
-                        .id = ob_strbuf_text(&item->row.id),
-                        .kind = pooled ? OB_RECORD_EMBEDDING : OB_RECORD_ARRAYS,
-                        .array_count = 1,
-                        .arrays = &array};
+    ob_record record = ob__item_record(item, pooled ? OB_RECORD_EMBEDDING : OB_RECORD_ARRAYS);
+    record.array_count = 1;
+    record.arrays = &array;
+
     return sink->write(sink->user, &record, err);
 }
 

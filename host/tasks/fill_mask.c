@@ -273,12 +273,11 @@ static ob_status emit_masks(const ob__task_context *ctx, const ob__item *item, c
         predictions[i].token_str = string_at(&s, 2 * i, &predictions[i].token_str_bytes);
         predictions[i].sequence = string_at(&s, 2 * i + 1, &predictions[i].sequence_bytes);
     }
-    ob_record record = {.row = item->row.number,
-                        .id = ob_strbuf_text(&item->row.id),
-                        .kind = OB_RECORD_MASKS,
-                        .mask_count = masks,
-                        .top_k = k,
-                        .predictions = predictions};
+    ob_record record = ob__item_record(item, OB_RECORD_MASKS);
+    record.mask_count = masks;
+    record.top_k = k;
+    record.predictions = predictions;
+
     status = sink->write(sink->user, &record, err);
 done:
     ob_strbuf_release(&s.buffer);
@@ -309,14 +308,13 @@ static ob_status emit_prediction(const ob__task_context *ctx, const ob__item *it
     status = ob_tokenizer_decode(ctx->tokenizer, ids, count, true, false, &text, err);
     if (status != OB_OK)
         goto done;
-    ob_record record = {.row = item->row.number,
-                        .id = ob_strbuf_text(&item->row.id),
-                        .kind = OB_RECORD_PREDICTION,
-                        .token_count = count,
-                        .token_ids = ids,
-                        .tokens = tokens,
-                        .text = ob_strbuf_text(&text),
-                        .text_bytes = text.length};
+    ob_record record = ob__item_record(item, OB_RECORD_PREDICTION);
+    record.token_count = count;
+    record.token_ids = ids;
+    record.tokens = tokens;
+    record.text = ob_strbuf_text(&text);
+    record.text_bytes = text.length;
+
     status = sink->write(sink->user, &record, err);
 done:
     ob_strbuf_release(&text);

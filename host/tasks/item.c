@@ -32,6 +32,15 @@ void ob__item_reject(ob__item *item, const char *format, ...)
     item->position_count = 0;
 }
 
+ob_record ob__item_record(const ob__item *item, ob_record_kind kind)
+{
+    return (ob_record){.row = item->row.number,
+                       .id = ob_strbuf_text(&item->row.id),
+                       .kind = kind,
+                       .input = item->row.tokenised ? NULL : ob_strbuf_text(&item->row.text),
+                       .input_bytes = item->row.text.length};
+}
+
 bool ob__item_encoder_init(ob__item_encoder *encoder)
 {
     *encoder = (ob__item_encoder){ob_tokenizer_cache_create(), OB_ENCODING_INIT};

@@ -5,6 +5,7 @@
 #include <oberta/batch.h>
 #include <oberta/reader.h>
 #include <oberta/tokenizer.h>
+#include <oberta/writer.h>
 
 typedef struct ob__item {
     ob_row row; /* row.defect set: the item carries no tokens and ends as an error row */
@@ -46,6 +47,9 @@ typedef struct ob__item_limits {
 
 /* Turns the row's text (or its own ids) into tokens. A row that cannot be is rejected, which is no error here. */
 ob_status ob__item_encode(ob__item *item, ob__item_encoder *encoder, const ob__item_limits *limits, ob_error *err);
+
+/* A record of this row: number, id and text are set, the rest is for the caller. */
+ob_record ob__item_record(const ob__item *item, ob_record_kind kind);
 
 /* Room for `count` positions; false: no memory. */
 bool ob__item_reserve_positions(ob__item *item, size_t count);

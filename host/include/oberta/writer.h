@@ -35,7 +35,9 @@ typedef enum ob_record_kind {
 /* The result of one row. Everything is borrowed for the call. */
 typedef struct ob_record {
     uint64_t row;
-    const char *id; /* JSON, "" without one */
+    const char *id;    /* JSON, "" without one */
+    const char *input; /* the row's text, for programs that show it; NULL where the row came as ids */
+    size_t input_bytes;
     ob_record_kind kind;
     /* ERROR */
     const char *error_code, *error_message; /* code: ob_status_name */
