@@ -13,6 +13,12 @@ foreach(flag -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrit
         target_compile_options(oberta_warnings INTERFACE ${flag})
     endif()
 endforeach()
+# gcc cannot know that a failing callee always sets the error which the caller returns, and warns of outputs that are only
+# written on success.
+check_c_compiler_flag(-Wmaybe-uninitialized OBERTA_HAS_MAYBE_UNINITIALIZED)
+if(OBERTA_HAS_MAYBE_UNINITIALIZED)
+    target_compile_options(oberta_warnings INTERFACE -Wno-maybe-uninitialized)
+endif()
 if(OBERTA_WERROR)
     target_compile_options(oberta_warnings INTERFACE -Werror)
 endif()

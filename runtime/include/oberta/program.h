@@ -45,7 +45,7 @@ void ob_program_destroy(ob_program *program);
 
 /* The cache of compiled programs as a folder of files. Any trouble with it means a normal build, never an error. */
 typedef struct ob_cache_entry {
-    char name[40];
+    char name[48]; /* of its file */
     uint64_t bytes;
     int64_t used_at;  /* seconds since 1970 */
     char label[64];   /* the program's label */

@@ -1,0 +1,38 @@
+/* Exceptions for drivers. Kernels and operators never ask for a vendor: what a driver gets wrong stands here, with the
+ * versions it was seen in, the symptom, and what we do instead. */
+#include "cl_internal.h"
+
+#include <oberta/utf8.h>
+
+static const struct {
+    const char *platform; /* substring of the platform's name, case folded */
+    unsigned quirk;
+    const char *name;
+    const char *reason;
+} quirks[] = {
+    /* Asking PoCL for a binary makes it compile every kernel once more, and it keeps a cache of its own in
+     * POCL_CACHE_DIR. Seen in 3.1; the figures are in docs/program-cache.md. */
+    {"Portable Computing Language", OB__QUIRK_NO_BINARY_CACHE, "own_cache",
+     "the driver keeps compiled kernels itself; asking for binaries compiles twice"},
+    /* Several processes with one cold cache: about 1 build in 200 fails with CL_BUILD_PROGRAM_FAILURE and works the
+     * second time. Seen in 3.1; github.com/pocl/pocl issue 1480. */
+    {"Portable Computing Language", OB__QUIRK_RETRY_BUILD, "retry_build",
+     "a build can fail while another process fills the driver's cache"},
+};
+#define QUIRK_COUNT (sizeof quirks / sizeof *quirks)
+
+unsigned ob__device_quirks(const ob_device_info *info)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < QUIRK_COUNT; i++)
+        if (ob_text_contains_folded(info->platform, quirks[i].platform))
+            found |= quirks[i].quirk;
+    return found;
+}
+
+void ob__device_quirks_describe(unsigned found, ob_strbuf *out)
+{
+    for (size_t i = 0; i < QUIRK_COUNT; i++)
+        if ((found & quirks[i].quirk) != 0)
+            ob_strbuf_printf(out, "%s%s", out->length > 0 ? ", " : "", quirks[i].name);
+}
