@@ -1,5 +1,6 @@
 /* dst[i] = src[rows[first + i]], i < count: the rows of a matrix that a head needs, some of them at a time.
- * src (?, width), rows (at least first + count) int32, dst (count, width), float32. The caller has checked the indices. */
+ * src (?, width), rows (at least first + count) int32, dst (count, width), float32. The caller has checked the indices.
+ */
 #ifndef OBERTA_OP_GATHER_ROWS_H
 #define OBERTA_OP_GATHER_ROWS_H
 

@@ -60,8 +60,7 @@ void ob_gemm_weights_destroy(ob_gemm_weights *weights);
 const ob_buffer *ob_gemm_weights_buffer(const ob_gemm_weights *weights);
 size_t ob_gemm_weights_block(const ob_gemm_weights *weights);
 
-/* `residual` is read only where desc.residual; it may be `dst` itself. `src` must not overlap `dst`. m == 0 does
- * nothing. */
+/* `residual` is read only where desc.residual. `src` and `residual` must not overlap `dst`. m == 0 does nothing. */
 ob_status ob_gemm_enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,
                           const ob_buffer *residual, ob_buffer *dst, ob_error *err);
 

@@ -1,0 +1,42 @@
+/* What the variants of attention share. */
+#ifndef OBERTA_ATTENTION_INTERNAL_H
+#define OBERTA_ATTENTION_INTERNAL_H
+
+#include <oberta/launch.h>
+#include <oberta/op_attention.h>
+
+typedef struct ob__attention_ops ob__attention_ops;
+
+struct ob_attention {
+    ob_context *ctx;
+    ob_attention_desc desc;
+    const ob__attention_ops *ops;
+    ob_kernel *kernel, *keys_kernel; /* keys_kernel: strip only */
+    size_t tile_m, tile_n;           /* strip only */
+    /* The work of the planned batch, host and device: */
+    int32_t *list;        /* ref: spans; strip: strips, then panels */
+    size_t list_capacity; /* elements */
+    ob_buffer *strips, *panels;
+    size_t strip_count, panel_count; /* ref: strip_count is the number of tokens */
+};
+
+struct ob__attention_ops {
+    ob_attention_variant variant;
+    const char *name;
+    /* NULL where it serves the device and the shape; else the reason, one clause. */
+    const char *(*refuse)(const ob_device_info *device, const ob_attention_desc *desc);
+    ob_status (*create)(ob_attention *op, ob_error *err);
+    size_t (*workspace_bytes)(const ob_attention *op);
+    ob_status (*plan)(ob_attention *op, const int32_t *cu_seqlens, size_t sequence_count, ob_error *err);
+    ob_status (*enqueue)(const ob_attention *op, const ob_buffer *qkv, const ob_buffer *key_mask, ob_buffer *workspace,
+                         ob_buffer *dst, ob_error *err);
+};
+
+extern const ob__attention_ops ob__attention_strip, ob__attention_ref;
+
+/* 1 / sqrt(head_size) */
+float ob__attention_scale(const ob_attention *op);
+/* Allocates host and device memory for lists of at most this many int32. */
+ob_status ob__attention_reserve(ob_attention *op, size_t strips, size_t panels, ob_error *err);
+
+#endif

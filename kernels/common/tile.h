@@ -1,0 +1,16 @@
+/* The register tile that fits a CPU device; the host's side of tile.clh. Internal to kernels. */
+#ifndef OBERTA_KERNELS_TILE_H
+#define OBERTA_KERNELS_TILE_H
+
+#include <oberta/device.h>
+#include <oberta/program.h>
+
+typedef struct ob__tile {
+    size_t rows;   /* TILE_M */
+    size_t vector; /* VEC_N; the tile is 2 vectors wide */
+} ob__tile;
+
+ob__tile ob__tile_for(const ob_device_info *device);
+void ob__tile_define(const ob__tile *tile, ob_defines *defines);
+
+#endif

@@ -1,0 +1,100 @@
+/* Chooses a provider, packs weights, and hands calls on. */
+#include "gemm_internal.h"
+
+#include "embedded_sources.h"
+
+#include <oberta/log.h>
+#include <oberta/memory.h>
+#include <string.h>
+
+/* The first that accepts is taken. */
+static const ob__gemm_ops *const providers[] = {&ob__gemm_tile, &ob__gemm_clblast, &ob__gemm_ref};
+#define PROVIDER_COUNT (sizeof providers / sizeof *providers)
+
+const char *ob_gemm_provider_name(ob_gemm_provider provider)
+{
+    for (size_t i = 0; i < PROVIDER_COUNT; i++)
+        if (providers[i]->provider == provider)
+            return providers[i]->name;
+    return "auto";
+}
+
+static ob_status choose(ob_gemm *gemm, ob_error *err)
+{
+    const ob_device_info *device = ob_context_device(gemm->ctx);
+    for (size_t i = 0; i < PROVIDER_COUNT; i++) {
+        const ob__gemm_ops *ops = providers[i];
+        bool pinned = gemm->desc.provider == ops->provider;
+        if (gemm->desc.provider != OB_GEMM_AUTO && !pinned)
+            continue;
+        const char *reason = ops->refuse(device, &gemm->desc);
+        if (reason == NULL) {
+            gemm->ops = ops;
+            return OB_OK;
+        }
+        if (pinned)
+            return ob_error_set(err, OB_ERR_DEVICE, "matrix products by '%s' on '%s': %s", ops->name, device->name,
+                                reason);
+        ob_log(OB_LOG_DEBUG, "gemm", "%zu x %zu: not %s: %s", gemm->desc.n, gemm->desc.k, ops->name, reason);
+    }
+    return ob_error_set(err, OB_ERR_INTERNAL, "no provider for a matrix product of %zu x %zu", gemm->desc.n,
+                        gemm->desc.k);
+}
+
+ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *source, const char *kernel, ob_defines *defines, ob_error *err)
+{
+    const ob_source *const sources[] = {&ob_source_erf, &ob_source_tile, &ob_source_activation, source};
+    ob_program *program;
+    ob_defines_int(defines, "ACTIVATION", (long)gemm->desc.activation);
+    if (gemm->desc.residual)
+        ob_defines_int(defines, "RESIDUAL", 1);
+    if (ob_program_create(gemm->ctx, kernel, sources, 4, defines, &program, err) != OB_OK)
+        return ob_error_status(err);
+    ob_status status = ob_kernel_create(program, kernel, &gemm->kernel, err);
+    ob_program_destroy(program);
+    return status;
+}
+
+ob_status ob_gemm_create(ob_context *ctx, const ob_gemm_desc *desc, ob_gemm **out, ob_error *err)
+{
+    /* Kernels count in int. */
+    if (desc->n == 0 || desc->k == 0 || desc->n > INT32_MAX / 2 || desc->k > INT32_MAX / 2)
+        return ob_error_set(err, OB_ERR_INTERNAL, "a matrix product of %zu x %zu", desc->n, desc->k);
+    ob_gemm *gemm = ob_calloc(1, sizeof *gemm);
+    if (gemm == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a matrix product");
+    gemm->ctx = ctx;
+    gemm->desc = *desc;
+    gemm->block = 1;
+    if (choose(gemm, err) != OB_OK || gemm->ops->create(gemm, err) != OB_OK) {
+        ob_gemm_destroy(gemm);
+        return ob_error_status(err);
+    }
+    *out = gemm;
+    return OB_OK;
+}
+
+void ob_gemm_destroy(ob_gemm *gemm)
+{
+    if (gemm == NULL)
+        return;
+    ob_kernel_destroy(gemm->kernel);
+    ob_free(gemm);
+}
+
+ob_gemm_provider ob_gemm_get_provider(const ob_gemm *gemm)
+{
+    return gemm->ops->provider;
+}
+
+ob_status ob_gemm_enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,
+                          const ob_buffer *residual, ob_buffer *dst, ob_error *err)
+{
+    if (m == 0)
+        return OB_OK;
+    if (weights->n != gemm->desc.n || weights->k != gemm->desc.k || weights->block != gemm->block ||
+        m > INT32_MAX / 2 || gemm->desc.residual != (residual != NULL))
+        return ob_error_set(err, OB_ERR_INTERNAL, "weights of %zu x %zu for a matrix product of %zu x %zu, m %zu",
+                            weights->n, weights->k, gemm->desc.n, gemm->desc.k, m);
+    return gemm->ops->enqueue(gemm, weights, src, m, residual, dst, err);
+}

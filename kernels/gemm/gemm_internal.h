@@ -1,0 +1,42 @@
+/* What the providers of gemm share: one table of functions each. */
+#ifndef OBERTA_GEMM_INTERNAL_H
+#define OBERTA_GEMM_INTERNAL_H
+
+#include <oberta/launch.h>
+#include <oberta/op_gemm.h>
+
+typedef struct ob__gemm_ops ob__gemm_ops;
+
+struct ob_gemm {
+    ob_context *ctx;
+    ob_gemm_desc desc;
+    const ob__gemm_ops *ops;
+    ob_kernel *kernel; /* the product itself, or what follows a library's */
+    size_t block;      /* columns of a panel; 1: weights are plain row-major */
+    size_t tile_m;     /* rows of a tile; 0 where there are no tiles */
+    size_t rows_per_item;
+};
+
+struct ob_gemm_weights {
+    ob_buffer *weight; /* (ceil(n / block), k, block) */
+    ob_buffer *bias;   /* (ceil(n / block) * block) */
+    size_t n, k, block;
+};
+
+struct ob__gemm_ops {
+    ob_gemm_provider provider;
+    const char *name;
+    /* NULL where the provider serves device and shape; else the reason, one clause. */
+    const char *(*refuse)(const ob_device_info *device, const ob_gemm_desc *desc);
+    ob_status (*create)(ob_gemm *gemm, ob_error *err); /* sets kernel, block and the rest */
+    ob_status (*enqueue)(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,
+                         const ob_buffer *residual, ob_buffer *dst, ob_error *err);
+};
+
+extern const ob__gemm_ops ob__gemm_tile, ob__gemm_clblast, ob__gemm_ref;
+
+/* Builds the common headers and `source` with the defines of the epilogue, and makes `kernel`. */
+ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *source, const char *kernel, ob_defines *defines,
+                         ob_error *err);
+
+#endif
