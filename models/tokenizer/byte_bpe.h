@@ -1,0 +1,31 @@
+/* Byte-pair encoding of one piece. Internal to models/tokenizer. */
+#ifndef OBERTA_TOKENIZER_BYTE_BPE_H
+#define OBERTA_TOKENIZER_BYTE_BPE_H
+
+#include "vocab.h"
+
+#include <oberta/tokenizer.h>
+
+/* A token of a piece and the bytes that it stands for. */
+typedef struct ob__bpe_token {
+    int32_t id;
+    uint32_t bytes;
+} ob__bpe_token;
+
+/* Scratch and memory of a thread. */
+struct ob_tokenizer_cache {
+    ob__bpe_token *symbols; /* the piece being merged */
+    size_t symbol_capacity;
+    int32_t *links; /* (2, symbols) for long pieces: previous and next */
+    size_t link_capacity;
+    struct ob__heap_entry *heap;
+    size_t heap_capacity;
+    struct ob__cached_piece *pieces; /* direct-mapped; NULL until first used */
+};
+
+/* Appends nothing: sets *tokens and *count to the piece's tokens, which stay valid until the next call. False: no
+ * memory. Symbols that the vocabulary lacks are left out. */
+bool ob__bpe_encode(const ob__vocab *vocab, const ob__merges *merges, ob_tokenizer_cache *cache, const char *piece,
+                    size_t bytes, const ob__bpe_token **tokens, size_t *count);
+
+#endif
