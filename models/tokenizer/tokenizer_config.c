@@ -21,7 +21,8 @@ static const struct {
                     {"unk_token", OB_TOKEN_UNK, "<unk>"},
                     {"mask_token", OB_TOKEN_MASK, "<mask>"}};
 
-/* *out NULL where the file does not exist. */
+/* *out NULL where the file does not exist. Integers come as reals: transformers writes 10^30 for "no limit", which no
+ * integer holds. */
 static ob_status load_json(const char *folder, const char *name, json_t **out, ob_error *err)
 {
     *out = NULL;
@@ -33,8 +34,8 @@ static ob_status load_json(const char *folder, const char *name, json_t **out, o
     if (ob_file_exists(path)) {
         json_error_t json_err;
         status = ob_file_read(path, MAX_JSON_BYTES, &text, err);
-        if (status == OB_OK &&
-            (*out = json_loadb(ob_strbuf_text(&text), text.length, JSON_REJECT_DUPLICATES, &json_err)) == NULL)
+        if (status == OB_OK && (*out = json_loadb(ob_strbuf_text(&text), text.length,
+                                                  JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &json_err)) == NULL)
             status =
                 ob_error_set(err, OB_ERR_MODEL, "%s:%d:%d: %s", name, json_err.line, json_err.column, json_err.text);
         else if (status == OB_OK && !json_is_object(*out))
@@ -189,7 +190,8 @@ static ob_status read_lists(ob_tokenizer *t, const json_t *map, const json_t *ad
     const char *content;
     json_t *id;
     json_object_foreach((json_t *)(uintptr_t)added, content,
-                        id) if (add_token(t, content, json_integer_value(id), (ob__added_token){.normalized = true},
+                        id) if (add_token(t, content, (json_int_t)json_number_value(id),
+                                          (ob__added_token){.normalized = true},
                                           err) != OB_OK) return ob_error_status(err);
     return OB_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef OBERTA_TEST_SUPPORT_H
 #define OBERTA_TEST_SUPPORT_H
 
+#define _DEFAULT_SOURCE /* mkdtemp, symlink */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <oberta/error.h>
