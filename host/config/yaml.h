@@ -1,6 +1,7 @@
 /* A YAML text as nodes that know where they stand. Internal to host/config.
  *
- * What a job file does not need is refused: anchors, aliases, tags, several documents, and sizes that only an attack has. */
+ * What a job file does not need is refused: anchors, aliases, tags, several documents, and sizes that only an attack
+ * has. */
 #ifndef OBERTA_CONFIG_YAML_H
 #define OBERTA_CONFIG_YAML_H
 
@@ -25,8 +26,8 @@ typedef struct ob__yaml_node {
     size_t count, capacity;
 } ob__yaml_node;
 
-/* `name` stands in messages ("job.yaml:3:1: ..."). Errors: OB_ERR_CONFIG, OB_ERR_OUT_OF_MEMORY. An empty text is an empty
- * mapping. */
+/* `name` stands in messages ("job.yaml:3:1: ..."). Errors: OB_ERR_CONFIG, OB_ERR_OUT_OF_MEMORY. An empty text is an
+ * empty mapping. */
 ob_status ob__yaml_parse(const char *text, size_t bytes, const char *name, ob__yaml_node *out, ob_error *err);
 void ob__yaml_release(ob__yaml_node *node);
 

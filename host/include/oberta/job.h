@@ -7,6 +7,7 @@
 #include <oberta/device.h>
 #include <oberta/dtype.h>
 #include <oberta/error.h>
+#include <oberta/strbuf.h>
 #include <oberta/tokenizer.h>
 
 /* X(code, name, done here) */
@@ -98,5 +99,9 @@ ob_status ob_job_load(const char *path, const char *const *overrides, size_t ove
 /* The same from memory; `name` stands in messages, `folder` is what relative paths are relative to. */
 ob_status ob_job_parse(const char *text, size_t bytes, const char *name, const char *folder,
                        const char *const *overrides, size_t override_count, ob_job *out, ob_error *err);
+
+/* Appends a job file with every key, its default and a comment. `devices` is comment lines about the devices found
+ * ("#   0  PoCL ...\n"), `model_path` NULL for the default's. */
+void ob_job_write_template(ob_strbuf *out, const char *devices, const char *model_path);
 
 #endif
