@@ -1,0 +1,120 @@
+/* A JSON object a line. */
+#include "reader_internal.h"
+
+#include <jansson.h>
+#include <oberta/memory.h>
+#include <oberta/utf8.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_ROW_TOKENS ((size_t)1 << 20)
+
+static void take_text(ob_row *row, const char *field, const json_t *value, ob_strbuf *out)
+{
+    if (!json_is_string(value)) {
+        ob__row_reject(row, "%s: a string is expected", field);
+        return;
+    }
+    ob_strbuf_append(out, json_string_value(value), json_string_length(value));
+}
+
+/* Any scalar, kept as it would be written. */
+static void take_id(ob_row *row, const char *field, const json_t *value)
+{
+    if (value == NULL)
+        return;
+    char *text = json_is_object(value) || json_is_array(value)
+                     ? NULL
+                     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (text == NULL) {
+        ob__row_reject(row, "%s: a string, a number, true, false or null is expected", field);
+        return;
+    }
+    ob_strbuf_puts(&row->id, text);
+    free(text);
+}
+
+/* An array of `count` integers; NULL where the row has none, or is rejected. */
+static int32_t *take_ids(ob_row *row, const json_t *root, const char *field, size_t count)
+{
+    const json_t *list = json_object_get(root, field);
+    if (list == NULL || row->defect != OB_OK)
+        return NULL;
+    if (!json_is_array(list) || json_array_size(list) != count) {
+        ob__row_reject(row, "%s: a list of %zu integers is expected, as long as input_ids", field, count);
+        return NULL;
+    }
+    int32_t *out = ob_realloc_array(NULL, count, sizeof *out);
+    for (size_t i = 0; out != NULL && i < count; i++) {
+        const json_t *value = json_array_get(list, i);
+        json_int_t number = json_integer_value(value);
+        if (!json_is_integer(value) || number < INT32_MIN || number > INT32_MAX) {
+            ob__row_reject(row, "%s[%zu]: not an integer of 32 bits", field, i);
+            ob_free(out);
+            return NULL;
+        }
+        out[i] = (int32_t)number;
+    }
+    if (out == NULL)
+        ob__row_reject(row, "%s: no memory for %zu tokens", field, count);
+    return out;
+}
+
+static void take_tokens(ob_row *row, const json_t *root)
+{
+    const json_t *list = json_object_get(root, "input_ids");
+    size_t count = json_array_size(list);
+    if (!json_is_array(list) || count == 0 || count > MAX_ROW_TOKENS) {
+        ob__row_reject(row, "input_ids: a list of 1 to 1,048,576 integers is expected");
+        return;
+    }
+    row->tokenised = true;
+    row->token_count = count;
+    row->input_ids = take_ids(row, root, "input_ids", count);
+    row->token_type_ids = take_ids(row, root, "token_type_ids", count);
+    row->position_ids = take_ids(row, root, "position_ids", count);
+    row->attention_mask = take_ids(row, root, "attention_mask", count);
+}
+
+static void take_texts(ob_row *row, const ob_input_spec *spec, const json_t *root)
+{
+    const json_t *text = json_object_get(root, spec->text_field), *pair = json_object_get(root, spec->pair_field);
+    if (text == NULL) {
+        ob__row_reject(row, "%s: the field is missing", spec->text_field);
+        return;
+    }
+    take_text(row, spec->text_field, text, &row->text);
+    if (pair == NULL && spec->pair_required)
+        ob__row_reject(row, "%s: the field is missing", spec->pair_field);
+    row->has_pair = pair != NULL && !json_is_null(pair);
+    if (row->has_pair)
+        take_text(row, spec->pair_field, pair, &row->pair);
+}
+
+ob_status ob__jsonl_row(const ob_input_spec *spec, const char *line, size_t bytes, ob_row *row, ob_error *err)
+{
+    size_t invalid = ob_utf8_invalid_at(line, bytes);
+    if (invalid < bytes) {
+        ob__row_reject(row, "invalid UTF-8 at byte %zu of the line", invalid);
+        return OB_OK;
+    }
+    json_error_t json_err;
+    json_t *root = json_loadb(line, bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &json_err);
+    if (root == NULL) {
+        ob__row_reject(row, "not JSON: column %d: %s", json_err.column, json_err.text);
+        return OB_OK;
+    }
+    if (json_is_object(root)) {
+        take_id(row, spec->id_field, json_object_get(root, spec->id_field));
+        if (json_object_get(root, "input_ids") != NULL)
+            take_tokens(row, root);
+        else
+            take_texts(row, spec, root);
+    } else {
+        ob__row_reject(row, "not a JSON object");
+    }
+    json_decref(root);
+    return row->text.failed || row->pair.failed || row->id.failed
+               ? ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu bytes", bytes)
+               : OB_OK;
+}
