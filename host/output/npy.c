@@ -1,0 +1,34 @@
+/* npy, version 1.0: embeddings as one (rows, hidden) array. The number of rows is known at the end. */
+#include "writer_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static ob_status append(ob_writer *w, const ob_record *record, ob_strbuf *out, ob_error *err)
+{
+    (void)out;
+    const ob_named_array *array = &record->arrays[0];
+    w->width = array->shape[0];
+    w->rows++;
+    return ob__writer_put_data(w, array->data, w->width * sizeof(float), err);
+}
+
+static ob_status finish(ob_writer *w, ob_error *err)
+{
+    /* The header with its ten bytes before it is a multiple of 64 long and ends in a newline. */
+    unsigned char header[128];
+    memset(header, ' ', sizeof header);
+    memcpy(header, "\x93NUMPY\x01\x00", 8);
+    header[8] = sizeof header - 10;
+    header[9] = 0;
+    int length = snprintf((char *)header + 10, sizeof header - 11,
+                          "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, %zu), }",
+                          (unsigned long long)w->rows, w->width);
+    header[10 + length] = ' '; /* snprintf's NUL */
+    header[sizeof header - 1] = '\n';
+    if (ob__writer_put(w, header, sizeof header, err) != OB_OK)
+        return ob_error_status(err);
+    return ob_atomic_file_copy(w->file, w->data, w->path, err);
+}
+
+const ob__format ob__format_npy = {OB_OUTPUT_NPY, "npy", ".npy", 1u << OB_RECORD_EMBEDDING, append, finish};

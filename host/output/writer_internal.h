@@ -1,0 +1,48 @@
+/* What the formats behind a writer share. Internal to host/output. */
+#ifndef OBERTA_OUTPUT_WRITER_INTERNAL_H
+#define OBERTA_OUTPUT_WRITER_INTERNAL_H
+
+#include <oberta/file.h>
+#include <oberta/writer.h>
+
+typedef struct ob__format {
+    ob_output_format format;
+    const char *name, *ending;
+    unsigned kinds; /* bit (1 << ob_record_kind) for each record that it takes */
+    /* Appends the record to `out`, which the writer then writes. */
+    ob_status (*append)(ob_writer *writer, const ob_record *record, ob_strbuf *out, ob_error *err);
+    /* Before the commit; writes what only the end knows. NULL: nothing. */
+    ob_status (*finish)(ob_writer *writer, ob_error *err);
+} ob__format;
+
+/* A tensor that was written, for the header of safetensors. */
+typedef struct ob__written_array {
+    char name[64];
+    size_t rank, shape[4];
+    uint64_t bytes;
+} ob__written_array;
+
+struct ob_writer {
+    const ob__format *format;
+    char *path;
+    bool standard_output;
+    ob_atomic_file *file;
+    ob_strbuf buffer;          /* of the record being written */
+    uint64_t records;          /* written so far */
+    int data;                  /* safetensors, npy: the numbers until the header is known; -1 */
+    ob__written_array *arrays; /* safetensors */
+    size_t array_count, array_capacity;
+    uint64_t rows;           /* npy */
+    size_t width;            /* npy, CSV embeddings */
+    ob_record_kind csv_kind; /* CSV: of the header line */
+    uint64_t left_out;       /* error rows that the format cannot hold */
+};
+
+extern const ob__format ob__format_jsonl, ob__format_csv, ob__format_safetensors, ob__format_npy;
+
+/* Writes to the target: standard output, or the temporary file. */
+ob_status ob__writer_put(ob_writer *writer, const void *bytes, size_t count, ob_error *err);
+/* safetensors, npy: appends to the numbers. */
+ob_status ob__writer_put_data(ob_writer *writer, const void *bytes, size_t count, ob_error *err);
+
+#endif
