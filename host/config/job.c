@@ -123,7 +123,16 @@ static void read_mapping(ob__job_reader *r, const ob__yaml_node *mapping, const 
     }
 }
 
-/* "batch.max_tokens=4096": the value is YAML, so lists work too. */
+/* The value of an override: YAML where it is a list, a mapping or quoted, else the text as it stands ("-" is a path). */
+static ob_status parse_override(const char *text, ob__yaml_node *out, ob_error *err)
+{
+    if (text[0] != '\0' && strchr("[{'\"", text[0]) != NULL)
+        return ob__yaml_parse(text, strlen(text), "--set", out, err);
+    *out = (ob__yaml_node){.kind = OB__YAML_SCALAR, .plain = true, .text = ob_strdup(text)};
+    return out->text != NULL ? OB_OK : ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for --set");
+}
+
+/* "batch.max_tokens=4096" */
 static ob_status apply_override(ob__job_reader *r, const char *text)
 {
     const char *equals = strchr(text, '=');
@@ -135,7 +144,7 @@ static ob_status apply_override(ob__job_reader *r, const char *text)
     ob_error_clear(&err);
     if (path == NULL)
         return ob_error_add(r->err, OB_ERR_OUT_OF_MEMORY, "no memory for --set");
-    ob_status status = ob__yaml_parse(equals + 1, strlen(equals + 1), "--set", &value, &err);
+    ob_status status = parse_override(equals + 1, &value, &err);
     const ob__job_key *key = find_key("", path);
     if (status != OB_OK) {
         ob_error_add(r->err, status, "--set %s: %s", path, err.text);
