@@ -22,8 +22,9 @@ typedef struct ob_tensor {
 
 typedef struct ob_checkpoint ob_checkpoint;
 
-/* Looks for model.safetensors, then model.safetensors.index.json. Errors: OB_ERR_MODEL with file and rule. A folder
- * that has only pytorch_model.bin, or a Git LFS pointer in place of the weights, is told so. */
+/* Looks for model.safetensors, then model.safetensors.index.json. Errors: OB_ERR_MODEL with file and rule (a Git LFS
+ * pointer in place of the weights is told so); OB_ERR_UNSUPPORTED for a folder with pytorch_model.bin alone and for
+ * element types that oberta does not have; OB_ERR_IO for a file that cannot be read or is not a regular one. */
 ob_status ob_checkpoint_open(const char *folder, ob_checkpoint **out, ob_error *err);
 void ob_checkpoint_close(ob_checkpoint *checkpoint);
 
