@@ -1,4 +1,5 @@
-/* Whole models against the outputs of transformers: hidden states within 2e-5, logits within 1e-4, or as the case says. */
+/* Whole models against the outputs of transformers: hidden states within 2e-5, logits within 1e-4, or as the case says.
+ */
 #include "test_support.h"
 
 #include "test_device.h"
@@ -185,9 +186,8 @@ static bool has_output(const golden *g, const char *output)
 {
     size_t i;
     const json_t *value;
-    json_array_foreach (json_object_get(g->info, "outputs"), i, value)
-        if (strcmp(json_string_value(value), output) == 0)
-            return true;
+    json_array_foreach(json_object_get(g->info, "outputs"), i,
+                       value) if (strcmp(json_string_value(value), output) == 0) return true;
     return false;
 }
 

@@ -1,4 +1,5 @@
-/* The tokenizer against what Hugging Face's fast tokenizer gives: ids, tokens, offsets, word ids, masks, decoded text. */
+/* The tokenizer against what Hugging Face's fast tokenizer gives: ids, tokens, offsets, word ids, masks, decoded text.
+ */
 #include "test_support.h"
 
 #include <jansson.h>
@@ -38,7 +39,8 @@ static bool read_options(const json_t *options, ob_encode_options *out)
 {
     const char *key;
     json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)options, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)options, key, value)
+    {
         if (strcmp(key, "add_special_tokens") == 0)
             out->add_special_tokens = json_is_true(value);
         else if (strcmp(key, "split_special_tokens") == 0)
@@ -106,9 +108,9 @@ static void check_encode(goldens *g, const json_t *want)
     }
     ob_error err;
     ob_error_clear(&err);
-    ob_status status = ob_tokenizer_encode(g->tokenizer, g->cache, json_string_value(text), json_string_length(text),
-                                           json_string_value(pair), json_string_length(pair), &options, &g->encoding,
-                                           &err);
+    ob_status status =
+        ob_tokenizer_encode(g->tokenizer, g->cache, json_string_value(text), json_string_length(text),
+                            json_string_value(pair), json_string_length(pair), &options, &g->encoding, &err);
     bool right = json_object_get(want, "error") != NULL ? status != OB_OK : status == OB_OK && equal(g, want);
     g->passed += right;
     g->failed += !right;

@@ -1,0 +1,174 @@
+/* Both variants against double precision on odd lengths and head sizes; rows alone, in a batch, and beside NaN. */
+#include "test_support.h"
+
+#include "reference.h"
+#include "test_device.h"
+
+#include <math.h>
+#include <oberta/op_attention.h>
+
+static ob_context *ctx;
+static double worst;
+
+typedef struct batch {
+    size_t heads, head_size, sequences, tokens;
+    int32_t cu_seqlens[16];
+    float *qkv, *dst;
+    int32_t *mask; /* NULL: none */
+} batch;
+
+static batch make_batch(size_t heads, size_t head_size, const int32_t *lengths, size_t count)
+{
+    batch b = {heads, head_size, count, 0, {0}, NULL, NULL, NULL};
+    for (size_t i = 0; i < count; i++)
+        b.cu_seqlens[i + 1] = b.cu_seqlens[i] + lengths[i];
+    b.tokens = (size_t)b.cu_seqlens[count];
+    b.qkv = malloc(b.tokens * 3 * heads * head_size * 4);
+    b.dst = malloc(b.tokens * heads * head_size * 4);
+    fill_random(b.qkv, b.tokens * 3 * heads * head_size, 1.5f, head_size + b.tokens);
+    return b;
+}
+
+static void free_batch(batch *b)
+{
+    free(b->qkv);
+    free(b->dst);
+    free(b->mask);
+}
+
+static bool run(const batch *b, ob_attention_variant variant)
+{
+    static ob_error err;
+    ob_error_clear(&err);
+    ob_attention_desc desc = {b->heads, b->head_size, b->tokens, b->tokens, b->sequences, variant};
+    ob_attention *op;
+    ob_buffer *qkv, *dst, *workspace = NULL, *mask = NULL;
+    if (ob_attention_create(ctx, &desc, &op, &err) != OB_OK) {
+        test_refused(err.status, OB_ERR_DEVICE, &err, "attention with");
+        return false;
+    }
+    size_t hidden = b->heads * b->head_size;
+    test_ok(ob_buffer_create(ctx, b->tokens * 3 * hidden * 4, "qkv", &qkv, &err), &err);
+    test_ok(ob_buffer_create(ctx, b->tokens * hidden * 4, "dst", &dst, &err), &err);
+    if (ob_attention_workspace_bytes(op) > 0)
+        test_ok(ob_buffer_create(ctx, ob_attention_workspace_bytes(op), "workspace", &workspace, &err), &err);
+    if (b->mask != NULL) {
+        test_ok(ob_buffer_create(ctx, b->tokens * 4, "mask", &mask, &err), &err);
+        test_ok(ob_buffer_upload(mask, 0, b->mask, b->tokens * 4, &err), &err);
+    }
+    test_ok(ob_buffer_upload(qkv, 0, b->qkv, b->tokens * 3 * hidden * 4, &err), &err);
+    test_ok(ob_attention_plan(op, b->cu_seqlens, b->sequences, &err), &err);
+    test_ok(ob_attention_enqueue(op, qkv, mask, workspace, dst, &err), &err);
+    test_ok(ob_buffer_download(dst, 0, b->dst, b->tokens * hidden * 4, &err), &err);
+    ob_buffer_destroy(qkv);
+    ob_buffer_destroy(dst);
+    ob_buffer_destroy(workspace);
+    ob_buffer_destroy(mask);
+    ob_attention_destroy(op);
+    return true;
+}
+
+/* Values are averages of numbers below 1.5. A score's error is below 8 u sum |q k| / sqrt(d) <= 8 u 1.5^2 sqrt(d); the
+ * exponential turns it into a relative error of each weight, twice since the sum has it too, and adds 4 ulp. */
+static void check(const batch *b, const char *what)
+{
+    double bound = 1.5 * (2 * 8 * 0x1p-24 * 2.25 * sqrt((double)b->head_size) + 12 * 0x1p-24) + 2e-7;
+    double *want = malloc(b->head_size * sizeof *want);
+    size_t hidden = b->heads * b->head_size;
+    for (size_t s = 0; s < b->sequences; s++)
+        for (int32_t i = b->cu_seqlens[s]; i < b->cu_seqlens[s + 1]; i++)
+            for (size_t h = 0; h < b->heads; h++) {
+                reference_attention(b->qkv, b->heads, b->head_size, (size_t)b->cu_seqlens[s],
+                                    (size_t)(b->cu_seqlens[s + 1] - b->cu_seqlens[s]), b->mask, (size_t)i, h, want);
+                for (size_t c = 0; c < b->head_size; c++) {
+                    double got = (double)b->dst[(size_t)i * hidden + h * b->head_size + c];
+                    if (!(fabs(got - want[c]) <= bound))
+                        fail_msg("%s: heads of %zu, token %d, head %zu, channel %zu: %.9g, expected %.9g", what,
+                                 b->head_size, (int)i, h, c, got, want[c]);
+                    worst = fabs(got - want[c]) / bound > worst ? fabs(got - want[c]) / bound : worst;
+                }
+            }
+    free(want);
+}
+
+static const ob_attention_variant variants[] = {OB_ATTENTION_REF, OB_ATTENTION_STRIP};
+static const char *const names[] = {"ref", "strip"};
+
+static void test_attention_is_right_for_odd_shapes(void **state)
+{
+    (void)state;
+    static const size_t head_sizes[] = {5, 12, 16, 32, 64, 80};
+    static const int32_t lengths[] = {1, 2, 5, 6, 7, 15, 16, 17, 33, 64}, few[] = {1, 7, 17};
+    bool small = test_lane_is("oclgrind");
+    size_t served[2] = {0};
+    for (size_t i = 0; i < (small ? 3u : 6u); i++)
+        for (int masked = 0; masked < 2; masked++) {
+            batch b = make_batch(2, head_sizes[i], small ? few : lengths, small ? 3 : 10);
+            if (masked) {
+                b.mask = malloc(b.tokens * sizeof *b.mask);
+                for (size_t t = 0; t < b.tokens; t++)
+                    b.mask[t] = t % 3 != 1;
+                for (int32_t t = b.cu_seqlens[2]; t < b.cu_seqlens[3]; t++)
+                    b.mask[t] = 0; /* a sequence with no key left: all count alike */
+            }
+            for (size_t v = 0; v < 2; v++)
+                if (run(&b, variants[v])) {
+                    check(&b, names[v]);
+                    served[v]++;
+                }
+            free_batch(&b);
+        }
+    printf("ref %zu, strip %zu shapes; worst error %.0f %% of the bound\n", served[0], served[1], worst * 100);
+    assert_true(served[0] > 0);
+}
+
+static void test_attention_is_right_for_long_sequences(void **state)
+{
+    (void)state;
+    if (test_lane_is("oclgrind"))
+        skip();
+    static const int32_t lengths[] = {127, 128, 129, 511, 512};
+    for (size_t i = 0; i < 5; i++) {
+        batch b = make_batch(1, 64, &lengths[i], 1);
+        for (size_t v = 0; v < 2; v++)
+            if (run(&b, variants[v]))
+                check(&b, names[v]);
+        free_batch(&b);
+    }
+}
+
+static void test_attention_does_not_see_neighbours(void **state)
+{
+    (void)state;
+    static const int32_t lengths[] = {3, 21, 9};
+    batch b = make_batch(2, 32, lengths, 3);
+    size_t row = 2 * 32;
+    for (size_t t = 0; t < b.tokens; t++)
+        if (t < 3 || t >= 24)
+            for (size_t c = 0; c < 3 * row; c++)
+                b.qkv[t * 3 * row + c] = NAN;
+    for (size_t v = 0; v < 2; v++) {
+        if (!run(&b, variants[v]))
+            continue;
+        batch alone = {2, 32, 1, 21, {0, 21}, b.qkv + 3 * 3 * row, malloc(21 * row * 4), NULL};
+        assert_true(run(&alone, variants[v]));
+        assert_memory_equal(b.dst + 3 * row, alone.dst, 21 * row * 4);
+        for (size_t i = 0; i < 21 * row; i++)
+            assert_true(isfinite(alone.dst[i]));
+        free(alone.dst);
+    }
+    free_batch(&b);
+}
+
+int main(void)
+{
+    ctx = test_context_open();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_attention_is_right_for_odd_shapes),
+        cmocka_unit_test(test_attention_is_right_for_long_sequences),
+        cmocka_unit_test(test_attention_does_not_see_neighbours),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    test_context_close(ctx);
+    return failed;
+}

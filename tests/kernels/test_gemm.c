@@ -1,0 +1,192 @@
+/* Every provider and epilogue against double precision: |error| <= 8 u sum |a b| for the product, u = 2^-24, and what
+ * the activation may add; the same bits for a row in every batch; nothing written behind the result. */
+#include "test_support.h"
+
+#include "reference.h"
+#include "test_device.h"
+
+#include <math.h>
+#include <oberta/op_gemm.h>
+
+#define U     0x1p-24
+#define GUARD 64 /* floats behind dst */
+
+static ob_context *ctx;
+static double worst;
+
+typedef struct problem {
+    size_t m, n, k;
+    float *src, *weight, *bias, *residual, *dst;
+} problem;
+
+static problem make_problem(size_t m, size_t n, size_t k)
+{
+    problem p = {
+        m, n, k, malloc(m * k * 4), malloc(n * k * 4), malloc(n * 4), malloc(m * n * 4), malloc((m * n + GUARD) * 4)};
+    fill_random(p.src, m * k, 1.0f, 1);
+    fill_random(p.weight, n * k, 0.2f, 2);
+    fill_random(p.bias, n, 0.5f, 3);
+    fill_random(p.residual, m * n, 2.0f, 4);
+    return p;
+}
+
+static void free_problem(problem *p)
+{
+    free(p->src);
+    free(p->weight);
+    free(p->bias);
+    free(p->residual);
+    free(p->dst);
+}
+
+/* False where the provider refuses the device; nothing else may. */
+static bool run(const problem *p, ob_gemm_provider provider, ob_activation activation, bool residual, size_t parts,
+                float *dst)
+{
+    static ob_error err;
+    ob_error_clear(&err);
+    ob_gemm_desc desc = {p->n, p->k, activation, residual, provider};
+    ob_gemm *gemm;
+    ob_gemm_weights *weights;
+    ob_buffer *src, *res, *out;
+    if (ob_gemm_create(ctx, &desc, &gemm, &err) != OB_OK) {
+        test_refused(err.status, OB_ERR_DEVICE, &err, "matrix products by");
+        return false;
+    }
+    ob_gemm_part part[2] = {{p->weight, p->bias, OB_DTYPE_F32, OB_DTYPE_F32, p->n}};
+    if (parts == 2) {
+        size_t first = p->n / 2;
+        part[0].rows = first;
+        part[1] = (ob_gemm_part){p->weight + first * p->k, p->bias + first, OB_DTYPE_F32, OB_DTYPE_F32, p->n - first};
+    }
+    test_ok(ob_gemm_weights_create(gemm, part, parts, &weights, &err), &err);
+    test_ok(ob_buffer_create(ctx, p->m * p->k * 4, "src", &src, &err), &err);
+    test_ok(ob_buffer_create(ctx, p->m * p->n * 4, "residual", &res, &err), &err);
+    test_ok(ob_buffer_create(ctx, (p->m * p->n + GUARD) * 4, "dst", &out, &err), &err);
+    float guard[GUARD];
+    for (size_t i = 0; i < GUARD; i++)
+        guard[i] = -12345.0f;
+    test_ok(ob_buffer_upload(src, 0, p->src, p->m * p->k * 4, &err), &err);
+    test_ok(ob_buffer_upload(res, 0, p->residual, p->m * p->n * 4, &err), &err);
+    test_ok(ob_buffer_upload(out, p->m * p->n * 4, guard, sizeof guard, &err), &err);
+    test_ok(ob_gemm_enqueue(gemm, weights, src, p->m, residual ? res : NULL, out, &err), &err);
+    test_ok(ob_buffer_download(out, 0, dst, (p->m * p->n + GUARD) * 4, &err), &err);
+    assert_memory_equal(dst + p->m * p->n, guard, sizeof guard);
+    ob_buffer_destroy(src);
+    ob_buffer_destroy(res);
+    ob_buffer_destroy(out);
+    ob_gemm_weights_destroy(weights);
+    ob_gemm_destroy(gemm);
+    return true;
+}
+
+static void check(const problem *p, const char *what, ob_activation activation, bool residual)
+{
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t j = 0; j < p->n; j++) {
+            double magnitude, dot = reference_dot(p->src + i * p->k, p->weight + j * p->k, p->k, &magnitude);
+            double x = dot + (double)p->bias[j];
+            double want = reference_activation(activation, x) + (residual ? (double)p->residual[i * p->n + j] : 0);
+            /* The product's own bound (slopes of all activations are below 1.3, relu2's is 2 |x|), one rounding each
+             * for bias and residual, and the activation's: 1e-6 max(1, |x|). */
+            double slope = activation == OB_ACT_RELU2 ? 2 * fabs(x) + 1 : 1.3;
+            double bound = slope * (8 * U * magnitude + 2 * U * fabs(x)) + 2 * U * fabs(want) +
+                           (activation == OB_ACT_NONE ? 0 : 1e-6 * fmax(1, fabs(x)));
+            double error = fabs((double)p->dst[i * p->n + j] - want);
+            if (!(error <= bound))
+                fail_msg("%s: m %zu n %zu k %zu, %s: dst[%zu][%zu] = %.9g, expected %.9g, bound %.3g", what, p->m, p->n,
+                         p->k, ob_activation_name(activation), i, j, (double)p->dst[i * p->n + j], want, bound);
+            worst = error / bound > worst ? error / bound : worst;
+        }
+}
+
+static const ob_gemm_provider all[] = {OB_GEMM_REF, OB_GEMM_TILE, OB_GEMM_CLBLAST};
+
+static void test_gemm_is_right_for_every_shape(void **state)
+{
+    (void)state;
+    char path[512], line[128];
+    snprintf(path, sizeof path, "%s/../kernels/shapes/gemm.txt", test_data());
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t m, n, k, served[3] = {0};
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (sscanf(line, "%zu %zu %zu", &m, &n, &k) != 3 || (test_lane_is("oclgrind") && m * n * k > 10000))
+            continue;
+        problem p = make_problem(m, n, k);
+        for (size_t i = 0; i < 3; i++) {
+            /* CLBlast under Oclgrind is not ours to check, and takes minutes. */
+            if (all[i] == OB_GEMM_CLBLAST && test_lane_is("oclgrind"))
+                continue;
+            if (run(&p, all[i], OB_ACT_NONE, true, 1, p.dst)) {
+                check(&p, ob_gemm_provider_name(all[i]), OB_ACT_NONE, true);
+                served[i]++;
+            }
+        }
+        free_problem(&p);
+    }
+    fclose(file);
+    printf("ref %zu, tile %zu, clblast %zu shapes; worst error %.0f %% of the bound\n", served[0], served[1], served[2],
+           worst * 100);
+    assert_true(served[0] > 3);
+}
+
+static void test_gemm_has_every_activation(void **state)
+{
+    (void)state;
+    problem p = make_problem(7, 19, 24);
+    for (size_t i = 0; i < (test_lane_is("oclgrind") ? 2u : 3u); i++)
+        for (int a = 0; a < OB_ACTIVATION_COUNT; a++)
+            if (run(&p, all[i], (ob_activation)a, false, 1, p.dst))
+                check(&p, ob_gemm_provider_name(all[i]), (ob_activation)a, false);
+    free_problem(&p);
+}
+
+/* Rows are the same bits alone and among others, wherever they stand. */
+static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
+{
+    (void)state;
+    if (test_lane_is("oclgrind"))
+        skip();
+    problem p = make_problem(29, 50, 96);
+    for (size_t i = 0; i < 3; i++) {
+        if (!run(&p, all[i], OB_ACT_GELU, false, 1, p.dst))
+            continue;
+        for (size_t row = 0; row < p.m; row += 7) {
+            problem one = p;
+            one.m = 1;
+            one.src = p.src + row * p.k;
+            one.dst = malloc((p.n + GUARD) * 4);
+            assert_true(run(&one, all[i], OB_ACT_GELU, false, 1, one.dst));
+            assert_memory_equal(one.dst, p.dst + row * p.n, p.n * 4);
+            free(one.dst);
+        }
+    }
+    free_problem(&p);
+}
+
+static void test_gemm_takes_weights_in_parts(void **state)
+{
+    (void)state;
+    problem p = make_problem(5, 21, 16);
+    float *again = malloc((p.m * p.n + GUARD) * 4);
+    for (size_t i = 0; i < 2; i++)
+        if (run(&p, all[i], OB_ACT_NONE, false, 1, p.dst) && run(&p, all[i], OB_ACT_NONE, false, 2, again))
+            assert_memory_equal(p.dst, again, p.m * p.n * 4);
+    free(again);
+    free_problem(&p);
+}
+
+int main(void)
+{
+    ctx = test_context_open();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gemm_is_right_for_every_shape),
+        cmocka_unit_test(test_gemm_has_every_activation),
+        cmocka_unit_test(test_gemm_rows_do_not_depend_on_the_batch),
+        cmocka_unit_test(test_gemm_takes_weights_in_parts),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    test_context_close(ctx);
+    return failed;
+}

@@ -1,0 +1,246 @@
+/* The operators that work row by row: embedding, layer norm, row gather, pooling, top-k. */
+#include "test_support.h"
+
+#include "reference.h"
+#include "test_device.h"
+
+#include <math.h>
+#include <oberta/op_embedding.h>
+#include <oberta/op_gather_rows.h>
+#include <oberta/op_layer_norm.h>
+#include <oberta/op_pool.h>
+#include <oberta/op_top_k.h>
+
+static ob_context *ctx;
+static ob_error err;
+
+static ob_buffer *upload(const void *data, size_t bytes)
+{
+    ob_buffer *buffer;
+    test_ok(ob_buffer_create(ctx, bytes, "test", &buffer, &err), &err);
+    if (data != NULL)
+        test_ok(ob_buffer_upload(buffer, 0, data, bytes, &err), &err);
+    return buffer;
+}
+
+static void check_layer_norm(size_t hidden, size_t rows, float offset, ob_layer_norm_variant variant)
+{
+    float *x = malloc(rows * hidden * 4), *w = malloc(hidden * 4), *b = malloc(hidden * 4),
+          *y = malloc(rows * hidden * 4);
+    double *want = malloc(hidden * sizeof *want);
+    fill_random(x, rows * hidden, 1.0f, hidden);
+    for (size_t i = 0; i < rows * hidden; i++)
+        x[i] += offset;
+    for (size_t i = 0; i < hidden; i++)
+        x[i] = 3.5f; /* a row of variance 0 */
+    fill_random(w, hidden, 2.0f, 7);
+    fill_random(b, hidden, 1.0f, 8);
+    ob_layer_norm_desc desc = {hidden, 1e-5f, variant};
+    ob_layer_norm *op;
+    if (ob_layer_norm_create(ctx, &desc, &op, &err) == OB_OK) {
+        ob_buffer *src = upload(x, rows * hidden * 4), *weight = upload(w, hidden * 4), *bias = upload(b, hidden * 4);
+        test_ok(ob_layer_norm_enqueue(op, src, weight, bias, rows, src, &err), &err);
+        test_ok(ob_buffer_download(src, 0, y, rows * hidden * 4, &err), &err);
+        for (size_t r = 0; r < rows; r++) {
+            double greatest = 0;
+            reference_layer_norm(x + r * hidden, w, b, hidden, (double)1e-5f, want);
+            for (size_t i = 0; i < hidden; i++)
+                greatest = fmax(greatest, fabs(want[i]));
+            /* The mean of n numbers near `offset` is off by up to n u offset / 2 in any order; on the scale of the
+             * row's spread that is the greatest part. */
+            double spread = r == 0 ? sqrt(1e-5) : 0.55;
+            double bound = 16 * 0x1p-24 * (greatest + 1) +
+                           2.0 * 0x1p-24 * fabs((double)offset) * sqrt((double)hidden) / spread +
+                           (r == 0 ? 2.0 * 3.5 * (double)hidden * 0x1p-24 / spread : 0);
+            for (size_t i = 0; i < hidden; i++)
+                if (!(fabs((double)y[r * hidden + i] - want[i]) <= bound))
+                    fail_msg("%s, hidden %zu, row %zu: %.9g, expected %.9g, bound %.3g", ob_layer_norm_variant_used(op),
+                             hidden, r, (double)y[r * hidden + i], want[i], bound);
+        }
+        ob_buffer_destroy(src);
+        ob_buffer_destroy(weight);
+        ob_buffer_destroy(bias);
+        ob_layer_norm_destroy(op);
+    } else {
+        test_refused(err.status, OB_ERR_DEVICE, &err, "layer norm by");
+    }
+    free(x);
+    free(w);
+    free(b);
+    free(y);
+    free(want);
+}
+
+static void test_layer_norm_is_right(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 7, 60, 128, 768, 1025};
+    for (size_t i = 0; i < (test_lane_is("oclgrind") ? 3u : 6u); i++)
+        for (int variant = OB_LAYER_NORM_REF; variant <= OB_LAYER_NORM_VECTOR; variant++) {
+            check_layer_norm(sizes[i], 5, 0.0f, (ob_layer_norm_variant)variant);
+            check_layer_norm(sizes[i], 5, 100.0f, (ob_layer_norm_variant)variant);
+        }
+}
+
+static void test_embedding_adds_three_tables(void **state)
+{
+    (void)state;
+    enum { HIDDEN = 19, VOCAB = 37, POSITIONS = 11, TYPES = 2, TOKENS = 9 };
+    float word[VOCAB * HIDDEN], position[POSITIONS * HIDDEN], type[TYPES * HIDDEN], got[TOKENS * HIDDEN];
+    int32_t ids[TOKENS], positions[TOKENS], types[TOKENS];
+    fill_random(word, VOCAB * HIDDEN, 1, 1);
+    fill_random(position, POSITIONS * HIDDEN, 1, 2);
+    fill_random(type, TYPES * HIDDEN, 1, 3);
+    for (int t = 0; t < TOKENS; t++) {
+        ids[t] = t * 4 + (t == TOKENS - 1 ? VOCAB - 1 - t * 4 : 0);
+        positions[t] = (t * 5) % POSITIONS;
+        types[t] = t % TYPES;
+    }
+    for (size_t block = 1; block <= 16; block *= 16) {
+        size_t padded = (VOCAB + block - 1) / block * block;
+        float *packed = calloc(padded * HIDDEN, 4);
+        for (size_t r = 0; r < VOCAB; r++)
+            for (size_t k = 0; k < HIDDEN; k++)
+                packed[((r / block) * HIDDEN + k) * block + r % block] = word[r * HIDDEN + k];
+        ob_embedding_desc desc = {HIDDEN, VOCAB, TYPES, POSITIONS, block};
+        ob_embedding *op;
+        test_ok(ob_embedding_create(ctx, &desc, &op, &err), &err);
+        ob_buffer *b[] = {upload(packed, padded * HIDDEN * 4),
+                          upload(position, sizeof position),
+                          upload(type, sizeof type),
+                          upload(ids, sizeof ids),
+                          upload(positions, sizeof positions),
+                          upload(types, sizeof types),
+                          upload(NULL, sizeof got)};
+        test_ok(ob_embedding_enqueue(op, b[0], b[1], b[2], b[3], b[4], b[5], TOKENS, b[6], &err), &err);
+        test_ok(ob_buffer_download(b[6], 0, got, sizeof got, &err), &err);
+        for (int t = 0; t < TOKENS; t++)
+            for (int k = 0; k < HIDDEN; k++) {
+                float sum = word[ids[t] * HIDDEN + k] + type[types[t] * HIDDEN + k];
+                sum += position[positions[t] * HIDDEN + k];
+                if (sum != got[t * HIDDEN + k])
+                    fail_msg("block %zu, token %d, channel %d", block, t, k);
+            }
+        for (size_t i = 0; i < 7; i++)
+            ob_buffer_destroy(b[i]);
+        ob_embedding_destroy(op);
+        free(packed);
+    }
+}
+
+static void test_gather_and_pool_take_the_right_rows(void **state)
+{
+    (void)state;
+    enum { WIDTH = 13, ROWS = 12 };
+    float src[ROWS * WIDTH], got[4 * WIDTH];
+    const int32_t rows[] = {0, 11, 3, 3, 7}, cu_seqlens[] = {0, 1, 5, 12};
+    const int32_t mask[ROWS] = {1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0};
+    fill_random(src, ROWS * WIDTH, 1, 5);
+    ob_gather_rows *gather;
+    ob_pool *pool;
+    test_ok(ob_gather_rows_create(ctx, WIDTH, &gather, &err), &err);
+    test_ok(ob_pool_create(ctx, WIDTH, &pool, &err), &err);
+    ob_buffer *b[] = {upload(src, sizeof src), upload(rows, sizeof rows), upload(cu_seqlens, sizeof cu_seqlens),
+                      upload(mask, sizeof mask), upload(NULL, sizeof got)};
+    test_ok(ob_gather_rows_enqueue(gather, b[0], b[1], 1, 4, b[4], &err), &err);
+    test_ok(ob_buffer_download(b[4], 0, got, sizeof got, &err), &err);
+    for (int i = 0; i < 4; i++)
+        assert_memory_equal(got + i * WIDTH, src + rows[1 + i] * WIDTH, WIDTH * 4);
+    test_ok(ob_pool_enqueue(pool, OB_POOL_CLS, b[0], b[2], NULL, 3, b[4], &err), &err);
+    test_ok(ob_buffer_download(b[4], 0, got, 3 * WIDTH * 4, &err), &err);
+    for (int s = 0; s < 3; s++)
+        assert_memory_equal(got + s * WIDTH, src + cu_seqlens[s] * WIDTH, WIDTH * 4);
+    for (int masked = 0; masked < 2; masked++) {
+        test_ok(ob_pool_enqueue(pool, OB_POOL_MEAN, b[0], b[2], masked ? b[3] : NULL, 3, b[4], &err), &err);
+        test_ok(ob_buffer_download(b[4], 0, got, 3 * WIDTH * 4, &err), &err);
+        for (int s = 0; s < 3; s++)
+            for (int c = 0; c < WIDTH; c++) {
+                double sum = 0, count = 0;
+                for (int t = cu_seqlens[s]; t < cu_seqlens[s + 1]; t++)
+                    if (!masked || mask[t] != 0) {
+                        sum += (double)src[t * WIDTH + c];
+                        count++;
+                    }
+                double want = count > 0 ? sum / count : 0;
+                assert_true(fabs((double)got[s * WIDTH + c] - want) <= 1e-6);
+            }
+    }
+    for (size_t i = 0; i < 5; i++)
+        ob_buffer_destroy(b[i]);
+    ob_gather_rows_destroy(gather);
+    ob_pool_destroy(pool);
+}
+
+static void check_top_k(size_t vocab, size_t k, size_t rows)
+{
+    float *logits = malloc(rows * vocab * 4), *scores = malloc(rows * k * 4);
+    int32_t *ids = malloc(rows * k * 4);
+    fill_random(logits, rows * vocab, 8, vocab + k);
+    for (size_t i = 0; i < vocab; i++)
+        logits[i] = floorf(logits[i]); /* many equal ones in the first row */
+    if (rows > 1)
+        logits[vocab + vocab / 2] = NAN;
+    ob_top_k_desc desc = {vocab, k, rows};
+    ob_top_k *op;
+    test_ok(ob_top_k_create(ctx, &desc, &op, &err), &err);
+    ob_buffer *b[] = {upload(logits, rows * vocab * 4), upload(NULL, rows * k * 4), upload(NULL, rows * k * 4),
+                      upload(NULL, rows * 8)};
+    test_ok(ob_top_k_enqueue(op, b[0], rows, b[1], b[2], b[3], &err), &err);
+    test_ok(ob_buffer_download(b[1], 0, ids, rows * k * 4, &err), &err);
+    test_ok(ob_buffer_download(b[2], 0, scores, rows * k * 4, &err), &err);
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = logits + r * vocab;
+        double maximum = -INFINITY, sum = 0;
+        for (size_t j = 0; j < vocab; j++)
+            maximum = isnan(x[j]) ? maximum : fmax(maximum, (double)x[j]);
+        for (size_t j = 0; j < vocab; j++)
+            sum += exp((double)x[j] - maximum);
+        for (size_t i = 0; i < k; i++) {
+            int32_t id = ids[r * k + i];
+            assert_in_range(id, 0, vocab - 1);
+            /* Exactly i entries stand before it: greater, or equal with a lower id. */
+            size_t before = 0;
+            for (size_t j = 0; j < vocab; j++)
+                before += x[j] > x[id] || (x[j] == x[id] && (int32_t)j < id);
+            if (before != i && !isnan(x[id]))
+                fail_msg("vocab %zu, k %zu, row %zu: id %d is number %zu, not %zu", vocab, k, r, (int)id, before, i);
+            if (r != 1) {
+                double want = exp((double)x[id] - maximum) / sum;
+                assert_true(fabs((double)scores[r * k + i] - want) <= 1e-6 * want + 1e-9);
+            }
+        }
+    }
+    for (size_t i = 0; i < 4; i++)
+        ob_buffer_destroy(b[i]);
+    ob_top_k_destroy(op);
+    free(logits);
+    free(scores);
+    free(ids);
+}
+
+static void test_top_k_orders_and_scores(void **state)
+{
+    (void)state;
+    check_top_k(1, 1, 1);
+    check_top_k(7, 7, 3);
+    check_top_k(100, 5, 3);
+    if (test_lane_is("oclgrind"))
+        return;
+    check_top_k(1024, 32, 2);
+    check_top_k(1025, 32, 2);
+    check_top_k(50265, 5, 4);
+}
+
+int main(void)
+{
+    ctx = test_context_open();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layer_norm_is_right),
+        cmocka_unit_test(test_embedding_adds_three_tables),
+        cmocka_unit_test(test_gather_and_pool_take_the_right_rows),
+        cmocka_unit_test(test_top_k_orders_and_scores),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    test_context_close(ctx);
+    return failed;
+}

@@ -1,0 +1,26 @@
+/* Operators in double precision, as plainly as they can be written, and seeded random data. */
+#ifndef OBERTA_TEST_REFERENCE_H
+#define OBERTA_TEST_REFERENCE_H
+
+#include <oberta/activation.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Uniform in (-scale, scale); the same on every machine. */
+void fill_random(float *out, size_t count, float scale, uint64_t seed);
+
+double reference_activation(ob_activation activation, double x);
+
+/* One element of a matrix product before its epilogue, and the sum of |a b| that bounds its error. */
+double reference_dot(const float *a, const float *b, size_t k, double *magnitude);
+
+/* One row of a layer norm. */
+void reference_layer_norm(const float *x, const float *weight, const float *bias, size_t hidden, double eps,
+                          double *out);
+
+/* One query and head of attention over the keys of its sequence; qkv as in op_attention.h, rows begin..begin + length.
+ */
+void reference_attention(const float *qkv, size_t heads, size_t head_size, size_t begin, size_t length,
+                         const int32_t *mask, size_t query, size_t head, double *out);
+
+#endif
