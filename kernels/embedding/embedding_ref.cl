@@ -20,7 +20,9 @@ __kernel void embedding__ref(__global const float *word, __global const float *p
     const int id = clamp(input_ids[t], 0, vocab - 1);
     const int p = clamp(position_ids[t], 0, positions - 1);
     const int type = clamp(token_type_ids[t], 0, types - 1);
-    const size_t at = ((size_t)(id / WORD_BLOCK) * hidden + h) * WORD_BLOCK + id % WORD_BLOCK;
+    /* Unsigned: llvmpipe (Mesa 22.3) gets the signed division by a power of two wrong. */
+    const uint panel = (uint)id / WORD_BLOCK, lane = (uint)id % WORD_BLOCK;
+    const size_t at = ((size_t)panel * hidden + h) * WORD_BLOCK + lane;
     const float sum = word[at] + token_type[(size_t)type * hidden + h];
     dst[(size_t)t * hidden + h] = sum + position[(size_t)p * hidden + h];
 }
