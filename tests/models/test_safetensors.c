@@ -249,8 +249,9 @@ static void test_safetensors_refuses_wrong_lengths(void **state)
         {0, "does not begin with '{'"},
         {1, "JSON: line 1"},
         {56, "JSON: line 1"}, /* the header is 57 bytes */
-        {58, "JSON: line 1"}, /* ... the first byte of the data is not white space */
-        {65, "incomplete"},   /* beyond the file of 8 + 57 + 4 - 4 */
+        {58, "JSON: line 1"}, /* data is not white space */
+        {61, "JSON: line 1"}, /* up to the end of the file */
+        {62, "header alone promises 70: incomplete download?"},
         {100000000, "header alone promises 100000008: incomplete download?"},
         {100000001, "at most 100000000 are allowed"},
         {(uint64_t)1 << 32, "at most 100000000"},
@@ -394,8 +395,9 @@ static void test_safetensors_message_tames_names(void **state)
     assert_int_equal(v.status, OB_ERR_MODEL);
     assert_non_null(strstr(v.err.text, "000...': not an object"));
     assert_true(strlen(v.err.text) < 200);
-    v = judge(21, "{\"a\\n\\u009b\\u007f\":[]}", 21, 0);
-    expect_refusal("control characters", &v, OB_ERR_MODEL, "tensor 'a???': not an object");
+    const char *controls = "{\"a\\n\\u009b\\u007f\":[]}";
+    v = judge(strlen(controls), controls, strlen(controls), 0);
+    expect_refusal("control characters", &v, OB_ERR_MODEL, "tensor 'a\?\?\?': not an object");
 }
 
 int main(void)

@@ -1,0 +1,155 @@
+#!/bin/sh
+# The program as a user meets it: what it prints, its exit status, and that nothing half-written stays behind.
+#
+#     run_cases.sh PROGRAM MODELS DATA
+set -u
+program=$1 models=$2 data=$3
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failed=0 passed=0
+demo="$models/demo"
+
+# expect STATUS TEXT COMMAND...: runs it; TEXT (an extended regular expression) must be in what it prints.
+expect() {
+    status=$1 text=$2
+    shift 2
+    "$@" >out.txt 2>err.txt </dev/null
+    got=$?
+    if [ "$got" -ne "$status" ] || ! cat out.txt err.txt | grep -Eq -- "$text"; then
+        echo "FAILED: $*"
+        echo "  exit status $got, expected $status; expected to read: $text"
+        sed 's/^/  | /' out.txt err.txt | head -20
+        failed=$((failed + 1))
+    else
+        passed=$((passed + 1))
+    fi
+}
+
+nothing_left() {
+    left=$(find . -name '*.tmp' -o -name '.oberta-*' -o -name "$1" | head -5)
+    if [ -n "$left" ]; then
+        echo "FAILED: left behind: $left"
+        failed=$((failed + 1))
+    fi
+}
+
+job() { # job NAME LINE...: a job file on the demo model
+    name=$1
+    shift
+    { echo "model: {path: $demo}"; printf '%s\n' "$@"; } >"$name"
+}
+
+printf 'for i in <mask>(10):\nI love China\n' >texts.txt
+printf '{"text":"import <mask> as np","id":7}\n{"text":"a <mask> b","id":"x"}\n' >rows.jsonl
+
+# The main job, and its formats
+job good.yaml 'inputs: {path: rows.jsonl}' 'output: {path: out.jsonl}'
+expect 0 'done' $program run good.yaml
+expect 0 '"row":0,"id":7,"masks":\[\[\{"score":0\.99' cat out.jsonl
+expect 0 '"row":1,"id":"x"' cat out.jsonl
+expect 6 'exists already' $program run good.yaml
+expect 0 'done' $program run -s output.overwrite=true good.yaml
+expect 0 'chosen|only device|of 1|best of' $program run --check -s output.path=other.jsonl good.yaml
+expect 0 'row,id,mask,rank,score' $program run -q -s output.path=- -s output.format=csv good.yaml
+job features.yaml 'task: feature-extraction' 'inputs: {path: texts.txt}' 'output: {path: f.npy}' 'feature_extraction: {pooling: mean}'
+expect 0 'done' $program run features.yaml
+job forward.yaml 'task: forward' 'inputs: {path: texts.txt}' 'output: {path: f.safetensors}' 'forward: {outputs: [last_hidden_state, logits]}'
+expect 0 'done' $program run forward.yaml
+expect 0 'last_hidden_state.0.*logits.1|logits.1.*last_hidden_state.0' sh -c 'head -c 2000 f.safetensors | tr -d "\0"'
+
+# The same bits whatever the batch: alone, in order, sorted, with a small budget
+i=0
+while [ $i -lt 40 ]; do
+    printf '{"text":"%s <mask> x"}\n' "$(head -c $((i * 7 % 60 + 1)) "$demo/config.json" | tr -cd 'a-z_ ')" >>many.jsonl
+    i=$((i + 1))
+done
+job many.yaml 'inputs: {path: many.jsonl}' 'output: {path: "-"}'
+$program run -q many.yaml >a.txt 2>/dev/null
+$program run -q -s batch.max_tokens=512 -s batch.sort_by_length=false many.yaml >b.txt 2>/dev/null
+while read -r line; do
+    printf '%s\n' "$line" >one.jsonl
+    $program run -q -s inputs='{path: one.jsonl}' many.yaml 2>/dev/null | sed 's/^{"row":0,//' >>c.txt
+done <<END
+$(sed -n '3p;17p;40p' many.jsonl)
+END
+expect 0 same sh -c 'cmp a.txt b.txt && echo same'
+expect 0 same sh -c "sed -n '3p;17p;40p' a.txt | sed 's/^{\"row\":[0-9]*,//' | cmp - c.txt && echo same"
+expect 0 '^40$' sh -c 'wc -l <a.txt'
+
+# Wrong job files: place, key, rule
+job bad1.yaml 'inputs: {path: rows.jsonl}' 'batch:' '  max_token: 9' 'fill_mask:' '  top_k: -3'
+expect 2 'bad1.yaml:4:3: batch.max_token: unknown key; did you mean .max_tokens.' $program run bad1.yaml
+expect 2 'bad1.yaml:6:10: fill_mask.top_k: -3 is not between 1 and the vocabulary' $program run bad1.yaml
+job bad2.yaml 'inputs: [oops'
+expect 2 'bad2.yaml:[0-9]+:[0-9]+: ' $program run bad2.yaml
+job bad3.yaml 'task: fill-mask'
+expect 2 'inputs: missing' $program run bad3.yaml
+job bad4.yaml 'inputs: {path: rows.jsonl}' 'task: text-classification'
+expect 2 'not available in this version' $program run bad4.yaml
+job bad5.yaml 'inputs: &a {path: rows.jsonl}' 'output: *a'
+expect 2 'anchors and aliases' $program run bad5.yaml
+job bad6.yaml 'inputs: {path: rows.jsonl}' 'inputs: {path: rows.jsonl}'
+expect 2 'given twice' $program run bad6.yaml
+job bad7.yaml 'inputs: {path: rows.jsonl}' 'fill_mask: {top_k: 9999999}' 'output: {path: n.jsonl}'
+expect 2 'top_k: 9999999 is not between 1 and the vocabulary.s size \(8192\)' $program run bad7.yaml
+expect 6 'nothere.jsonl' $program run -s 'inputs={path: nothere.jsonl}' -s output.path=n.jsonl good.yaml
+expect 2 "did you mean" $program run --sett a=b good.yaml
+expect 2 "did you mean 'tokenize'" $program tokenise
+nothing_left 'n.jsonl'
+
+# Wrong models
+mkdir broken
+expect 3 'broken' $program fill-mask -m broken x
+cp "$demo"/*.json "$demo"/merges.txt broken/
+expect 3 'model.safetensors' $program fill-mask -m broken x
+head -c 100000 "$demo/model.safetensors" >broken/model.safetensors
+expect 3 'incomplete|bytes' $program fill-mask -m broken x
+cp "$demo/model.safetensors" broken/
+sed 's/"num_hidden_layers": 12/"num_hidden_layers": 13/' "$demo/config.json" >broken/config.json
+expect 3 "tensor 'roberta.encoder.layer.12.attention.self.query.weight' is missing" $program fill-mask -m broken x
+expect 3 "layer.12.output.LayerNorm.bias' is missing" $program inspect broken
+sed 's/"hidden_size": 128/"hidden_size": 130/' "$demo/config.json" >broken/config.json
+expect 3 'shape \(8192, 128\), but config.json asks for \(8192, 130\)' $program inspect broken
+cp "$demo/config.json" broken/
+printf 'x y z\n' >>broken/merges.txt
+expect 3 'merges.txt:[0-9]+: .x y z.: not two tokens' $program inspect broken
+printf '#version\nqqq zzz\n' >broken/merges.txt
+expect 3 'not in vocab.json' $program inspect broken
+
+# Wrong rows: stop names the place; skip writes an error row and goes on
+printf '{"text":"ok <mask>"}\n{"text":5}\nnot json\n{"text":"\377"}\n{"text":"fine <mask>"}\n' >poison.jsonl
+job poison.yaml 'inputs: {path: poison.jsonl}' 'output: {path: p.jsonl}'
+expect 6 'poison.jsonl:2: row 1: text: a string is expected' $program run poison.yaml
+nothing_left p.jsonl
+expect 4 '3 of 5 rows failed' $program run -s on_error=skip poison.yaml
+expect 0 '^5$' sh -c 'wc -l <p.jsonl'
+expect 0 'invalid UTF-8 at byte' cat p.jsonl
+awk 'BEGIN { for (i = 0; i < 3000; i++) printf "word " }' >long.txt
+job long.yaml 'inputs: {path: long.txt}' 'output: {path: l.jsonl}' 'tokenizer: {truncation: error}'
+expect 6 'long.txt:1: row 0: [0-9]+ tokens with the special ones, but at most 512' $program run long.yaml
+expect 0 'done' $program run -s tokenizer.truncation=longest_first long.yaml
+
+# Devices that are not there, and a disk that is full
+expect 5 'pocl-opencl-icd' env OCL_ICD_VENDORS=/nonexistent $program fill-mask -m "$demo" x
+expect 5 'ruled out by type' $program fill-mask -m "$demo" -d type=accelerator x
+expect 2 'did you mean' $program fill-mask -m "$demo" -d plattform=x x
+expect 6 'cannot write|No space' sh -c "$program run -q -s output.path=- good.yaml >/dev/full"
+
+# A machine with nothing: no home, no path
+expect 0 'numpy' env -i $program fill-mask -m "$demo" 'import <mask> as np'
+
+# Other commands
+expect 0 'usable' $program devices
+expect 0 '"usable":true' $program devices --json
+expect 0 '"input_ids":\[0,' $program tokenize -m "$demo" --json 'a b'
+expect 0 '"text":' sh -c "echo '{\"ids\":[0,5,2]}' | $program tokenize -m $demo --decode"
+expect 0 'max_tokens' $program init
+$program init made.yaml 2>/dev/null && sed -i 's/texts.jsonl/rows.jsonl/; s/predictions.jsonl/made.jsonl/' made.yaml
+expect 0 'done' $program run -m "$demo" made.yaml
+expect 6 'exists already' $program init made.yaml
+expect 0 'usage' $program run --help
+expect 0 'oberta [0-9]' $program --version
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
