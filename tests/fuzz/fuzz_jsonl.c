@@ -1,0 +1,47 @@
+/* Lines of any bytes give rows or defects; CSV from the same bytes too. */
+#include "input/reader_internal.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_table(const ob_input_spec *spec, const uint8_t *data, size_t size, char separator, ob_row *row,
+                       ob_error *err)
+{
+    ob__stream stream;
+    ob__csv_columns columns;
+    bool more = true;
+    if (ob__stream_from_memory((const char *)data, size, &stream, err) != OB_OK)
+        return;
+    if (ob__csv_header(spec, &stream, separator, &columns, err) == OB_OK)
+        while (more && ob__csv_row(spec, &stream, separator, &columns, row, &more, err) == OB_OK)
+            ob_row_clear(row);
+    ob__stream_close(&stream);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static ob_error err;
+    char path[] = "-", text[] = "text", pair[] = "text_pair", id[] = "id";
+    const ob_input_spec spec = {path, OB_INPUT_JSONL, text, pair, id, false};
+    ob_error_clear(&err);
+    ob__stream stream;
+    ob_strbuf line = OB_STRBUF_INIT;
+    ob_row row;
+    ob_row_init(&row);
+    if (ob__stream_from_memory((const char *)data, size, &stream, &err) == OB_OK) {
+        bool more = true;
+        while (ob__stream_line(&stream, &line, &more, &err) == OB_OK && more) {
+            if (ob__jsonl_row(&spec, ob_strbuf_text(&line), line.length, &row, &err) != OB_OK)
+                break;
+            ob_row_clear(&row);
+            ob_strbuf_clear(&line);
+        }
+        ob__stream_close(&stream);
+    }
+    ob_row_clear(&row);
+    read_table(&spec, data, size, ',', &row, &err);
+    ob_row_clear(&row);
+    read_table(&spec, data, size, '\t', &row, &err);
+    ob_row_release(&row);
+    ob_strbuf_release(&line);
+    return 0;
+}
