@@ -298,7 +298,7 @@ static void test_roberta_config_loads_golden_folders(void **state)
         const char *activation;
     } rows[] = {
         {"odd/model", 523, 60, 2, 5, "gelu"},
-        {"act_quick_gelu/model", 300, 32, 2, 4, "quick_gelu"},
+        {"act_quick_gelu/model", 300, 32, 1, 4, "quick_gelu"},
         {"act_relu/model", 300, 32, 2, 4, "relu"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
