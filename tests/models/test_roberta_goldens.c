@@ -304,8 +304,8 @@ static void test_roberta_matches_reference(void **state)
     qsort(names, count, sizeof *names, compare_names);
     assert_true(count >= 15);
     for (size_t i = 0; i < count; i++) {
-        /* Oclgrind is thousands of times slower: one small case shows that memory is used as it should be. */
-        if (!test_lane_is("oclgrind") || strcmp(names[i], "act_relu") == 0)
+        /* llvmpipe compiles each model's kernels for half a minute; the operators have tests of their own there. */
+        if (!test_lane_is("rusticl") || strcmp(names[i], "act_relu") == 0)
             check_case(names[i]);
         ob_free(names[i]);
     }

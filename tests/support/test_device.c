@@ -23,6 +23,7 @@ ob_context *test_context_open(void)
     ob_context *ctx;
     ob_context_options options;
     ob_context_options_default(&options);
+    options.cache_folder = getenv("OBERTA_CACHE_DIR"); /* llvmpipe takes seconds for a program */
     if (ob_device_list_create(&devices, &err) != OB_OK ||
         ob_device_select(devices, &any, &device, NULL, &err) != OB_OK) {
         printf("SKIPPED: no device: %s\n", err.text);
