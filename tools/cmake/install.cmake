@@ -1,6 +1,3 @@
-if(NOT TARGET oberta_program)
-    return()
-endif()
 # What `cmake --install` puts where.
 install(TARGETS oberta_program RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(TARGETS oberta ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")

@@ -11,9 +11,18 @@ target_include_directories(oberta PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INC
 target_link_libraries(oberta PRIVATE oberta_flags PkgConfig::OPENCL PkgConfig::CLBLAST PkgConfig::YAML PkgConfig::JANSSON
                                      PkgConfig::XXHASH Threads::Threads m)
 
-file(GLOB cli_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/host/cli/*.c")
-if(cli_sources)
-    add_executable(oberta_program ${cli_sources})
-    set_target_properties(oberta_program PROPERTIES OUTPUT_NAME oberta)
-    target_link_libraries(oberta_program PRIVATE oberta oberta_flags PkgConfig::JANSSON)
-endif()
+add_executable(oberta_program
+    host/cli/cmd_cache.c
+    host/cli/cmd_devices.c
+    host/cli/cmd_fill_mask.c
+    host/cli/cmd_init.c
+    host/cli/cmd_inspect.c
+    host/cli/cmd_run.c
+    host/cli/cmd_tokenize.c
+    host/cli/environment.c
+    host/cli/main.c
+    host/cli/options.c
+    host/cli/print.c
+    host/cli/progress.c)
+set_target_properties(oberta_program PROPERTIES OUTPUT_NAME oberta)
+target_link_libraries(oberta_program PRIVATE oberta oberta_flags PkgConfig::JANSSON)
