@@ -7,5 +7,7 @@ foreach(folder runtime models host)
 endforeach()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/models/demo" DESTINATION "${CMAKE_INSTALL_DATADIR}/oberta/models")
 install(FILES "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+# Relative, so that `cmake --install --prefix` may put it anywhere.
+file(RELATIVE_PATH OBERTA_PC_TO_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")
 configure_file("${PROJECT_SOURCE_DIR}/tools/cmake/oberta.pc.in" "${PROJECT_BINARY_DIR}/oberta.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/oberta.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
