@@ -38,13 +38,7 @@ void ob_job_default(ob_job *job)
 
 void ob_job_release(ob_job *job)
 {
-    for (size_t i = 0; i < job->input_count; i++) {
-        ob_free(job->inputs[i].path);
-        ob_free(job->inputs[i].text_field);
-        ob_free(job->inputs[i].pair_field);
-        ob_free(job->inputs[i].id_field);
-    }
-    ob_free(job->inputs);
+    ob__job_release_inputs(job);
     for (size_t i = 0; i < job->device_count; i++)
         ob_device_selector_release(&job->devices[i]);
     ob_free(job->devices);
@@ -123,7 +117,8 @@ static void read_mapping(ob__job_reader *r, const ob__yaml_node *mapping, const 
     }
 }
 
-/* The value of an override: YAML where it is a list, a mapping or quoted, else the text as it stands ("-" is a path). */
+/* The value of an override: YAML where it is a list, a mapping or quoted, else the text as it stands ("-" is a path).
+ */
 static ob_status parse_override(const char *text, ob__yaml_node *out, ob_error *err)
 {
     if (text[0] != '\0' && strchr("[{'\"", text[0]) != NULL)

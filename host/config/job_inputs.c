@@ -76,7 +76,7 @@ static void read_input(ob__job_reader *r, const ob__yaml_node *node, ob_input_sp
         ob__job_defect(r, node, "inputs.path", "a path is missing; '-' is standard input");
 }
 
-static void release_inputs(ob_job *job)
+void ob__job_release_inputs(ob_job *job)
 {
     for (size_t i = 0; i < job->input_count; i++) {
         ob_free(job->inputs[i].path);
@@ -98,7 +98,7 @@ void ob__job_read_inputs(ob__job_reader *r, const ob__job_key *key, const ob__ya
         ob__job_defect(r, node, key->path, "an empty list");
         return;
     }
-    release_inputs(r->job);
+    ob__job_release_inputs(r->job);
     r->job->inputs = ob_calloc(count, sizeof *r->job->inputs);
     for (size_t i = 0; r->job->inputs != NULL && i < count; i++)
         read_input(r, list ? &node->children[i] : node, &r->job->inputs[r->job->input_count++]);

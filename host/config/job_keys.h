@@ -36,6 +36,8 @@ extern const size_t ob__job_key_count;
 void ob__job_read_inputs(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
 void ob__job_read_device(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
 
+void ob__job_release_inputs(ob_job *job);
+
 /* The text of a scalar, NULL (with a defect) for anything else. */
 const char *ob__job_scalar(ob__job_reader *r, const ob__yaml_node *node, const char *key);
 /* `path` as seen from the working directory; NULL: no memory. */

@@ -92,7 +92,8 @@ void ob_job_release(ob_job *job);
 
 /* Reads a job file and applies `overrides` ("batch.max_tokens=4096"). `path` "-" is standard input. All defects are
  * reported, one line each: "job.yaml:7:3: batch.max_token: unknown key; did you mean 'max_tokens'?". Paths inside come
- * out relative to the working directory. Errors: OB_ERR_CONFIG, OB_ERR_IO. Nothing named by the job is opened. */
+ * out relative to the working directory. `out` is a job from ob_job_default, replaced on success. Errors:
+ * OB_ERR_CONFIG, OB_ERR_IO. Nothing named by the job is opened. */
 ob_status ob_job_load(const char *path, const char *const *overrides, size_t override_count, ob_job *out,
                       ob_error *err);
 
