@@ -108,6 +108,7 @@ static ob_status print_record(void *user, const ob_record *record, ob_error *err
         cli_print_text(stdout, record->text, record->text_bytes);
         putchar('\n');
     }
+    fflush(stdout); /* whoever wrote the line into a pipe may wait for this */
     return ferror(stdout) ? ob_error_set(err, OB_ERR_IO, "standard output: cannot write") : OB_OK;
 }
 
@@ -165,7 +166,7 @@ static ob_status make_job(const cli_context *ctx, const fill_mask_options *optio
 static ob_status open_stdin(ob_reader **reader, ob_error *err)
 {
     char path[] = "-", text[] = "text", pair[] = "text_pair", id[] = "id";
-    ob_input_spec input = {path, OB_INPUT_TEXT, text, pair, id, false};
+    ob_input_spec input = {path, OB_INPUT_TEXT, text, pair, id, false, NULL};
     return ob_reader_create(&input, 1, reader, err);
 }
 

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct run_options {
     const char *overrides[CLI_MAX_VALUES];
@@ -64,8 +65,11 @@ static ob_status check_inputs(const ob_job *job, ob_error *err)
 {
     ob_reader *reader;
     for (size_t i = 0; i < job->input_count; i++) {
+        struct stat info;
         if (strcmp(job->inputs[i].path, "-") == 0)
             continue;
+        if (stat(job->inputs[i].path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+            continue; /* a pipe can be opened once */
         if (ob_reader_create(&job->inputs[i], 1, &reader, err) != OB_OK)
             return ob_error_status(err);
         ob_reader_destroy(reader);

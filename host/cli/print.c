@@ -9,10 +9,18 @@
 int cli_fail(const cli_context *ctx, const ob_error *err)
 {
     fflush(stdout);
-    if (ctx->err_is_terminal && ctx->colour)
-        fprintf(stderr, "\033[31m%s\033[0m\n", err->text);
-    else
-        fprintf(stderr, "%s\n", err->text);
+    bool red = ctx->err_is_terminal && ctx->colour;
+    if (red)
+        fputs("\033[31m", stderr);
+    /* Messages quote files and rows, which must not speak to the terminal; build logs have tabs. */
+    for (const char *at = err->text; *at != '\0';) {
+        size_t length = strcspn(at, "\n\t");
+        cli_print_text(stderr, at, length);
+        at += length;
+        if (*at != '\0')
+            fputc(*at++, stderr);
+    }
+    fputs(red ? "\033[0m\n" : "\n", stderr);
     return ob_status_exit_code(ob_error_status(err));
 }
 

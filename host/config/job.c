@@ -148,10 +148,12 @@ static ob_status apply_override(ob__job_reader *r, const char *text)
         key->read(r, key, &value);
     } else {
         char *dot = strchr(path, '.');
-        ob__yaml_node node = {.key = dot != NULL ? dot + 1 : path};
+        ob__yaml_node node = value;
+        node.key = dot != NULL ? dot + 1 : path;
         if (dot != NULL)
             *dot = '\0';
-        unknown_key(r, &node, dot != NULL && is_section(path) ? path : "");
+        if (dot == NULL || !ob__job_override_inside(r, path, &node))
+            unknown_key(r, &node, dot != NULL && is_section(path) ? path : "");
     }
     ob__yaml_release(&value);
     ob_free(path);
@@ -204,15 +206,17 @@ ob_status ob_job_parse(const char *text, size_t bytes, const char *name, const c
                      root.column);
     else
         read_mapping(&r, &root, "");
+    bool is_job = root.kind == OB__YAML_MAPPING;
     ob__yaml_release(&root);
+    r.has_inputs |= !is_job; /* what is no job lacks more than that */
     r.name = "--set";
     r.has_position = false;
     r.folder = "";
     for (size_t i = 0; i < override_count && own.status != OB_ERR_OUT_OF_MEMORY; i++)
         apply_override(&r, overrides[i]);
     r.name = name;
-    if (own.status == OB_OK)
-        check_whole(&r);
+    if (own.status == OB_OK || own.status == OB_ERR_CONFIG || own.status == OB_ERR_USAGE)
+        check_whole(&r); /* also beside other mistakes, so that one run shows them all */
     if (own.status != OB_OK) {
         ob_job_release(&job);
         return ob_error_set(err, own.status, "%s", own.text);
@@ -235,7 +239,9 @@ ob_status ob_job_load(const char *path, const char *const *overrides, size_t ove
         char chunk[4096];
         for (size_t got; text.length <= OB__YAML_MAX_BYTES && (got = fread(chunk, 1, sizeof chunk, stdin)) > 0;)
             ob_strbuf_append(&text, chunk, got);
-        status = OB_OK;
+        status = ferror(stdin) ? ob_error_set(err, OB_ERR_IO, "standard input: cannot read the job")
+                 : text.failed ? ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job")
+                               : OB_OK;
     } else {
         status = ob_file_read(path, OB__YAML_MAX_BYTES, &text, err);
     }

@@ -19,9 +19,10 @@ static void unknown(ob__job_reader *r, const ob__yaml_node *node, const char *se
         ob__job_defect(r, &at, path, "unknown key");
 }
 
+/* Null leaves the default. */
 static bool set_text(ob__job_reader *r, const ob__yaml_node *node, const char *key, char **field)
 {
-    const char *text = ob__job_scalar(r, node, key);
+    const char *text = ob__yaml_is_null(node) ? NULL : ob__job_scalar(r, node, key);
     char *copy = text != NULL ? ob_strdup(text) : NULL;
     if (copy == NULL)
         return false;
@@ -45,11 +46,13 @@ static void read_input_format(ob__job_reader *r, const ob__yaml_node *node, ob_i
 
 static void read_input_key(ob__job_reader *r, const ob__yaml_node *node, ob_input_spec *input)
 {
-    static const char *const known[] = {"path", "format", "text", "text_pair", "id"};
+    static const char *const known[] = {"path", "format", "text", "text_pair", "id", "input_ids"};
     if (strcmp(node->key, "path") == 0) {
         const char *text = ob__job_scalar(r, node, "inputs.path");
-        if (text != NULL && text[0] != '\0')
+        if (text != NULL && text[0] != '\0' && !ob__yaml_is_null(node)) {
+            ob_free(input->path);
             input->path = ob__job_resolve_path(r, text);
+        }
     } else if (strcmp(node->key, "format") == 0) {
         read_input_format(r, node, input);
     } else if (strcmp(node->key, "text") == 0) {
@@ -58,14 +61,39 @@ static void read_input_key(ob__job_reader *r, const ob__yaml_node *node, ob_inpu
         input->pair_required = set_text(r, node, "inputs.text_pair", &input->pair_field);
     } else if (strcmp(node->key, "id") == 0) {
         set_text(r, node, "inputs.id", &input->id_field);
+    } else if (strcmp(node->key, "input_ids") == 0) {
+        set_text(r, node, "inputs.input_ids", &input->ids_field);
+    } else if (strcmp(node->key, "tensors") == 0) {
+        ob__yaml_node at = {.line = node->key_line, .column = node->key_column};
+        ob__job_defect(r, &at, "inputs.tensors", "not available in this version");
     } else {
         unknown(r, node, "inputs", known, sizeof known / sizeof *known);
     }
 }
 
+static bool default_input(ob_input_spec *input)
+{
+    *input = (ob_input_spec){.format = OB_INPUT_AUTO,
+                             .text_field = ob_strdup("text"),
+                             .pair_field = ob_strdup("text_pair"),
+                             .id_field = ob_strdup("id"),
+                             .ids_field = ob_strdup("input_ids")};
+    return input->text_field != NULL && input->pair_field != NULL && input->id_field != NULL &&
+           input->ids_field != NULL;
+}
+
+static void no_memory(ob__job_reader *r)
+{
+    ob_error_set(r->err, OB_ERR_OUT_OF_MEMORY, "no memory for the job's inputs");
+    r->defect = true;
+}
+
 static void read_input(ob__job_reader *r, const ob__yaml_node *node, ob_input_spec *input)
 {
-    *input = (ob_input_spec){NULL, OB_INPUT_AUTO, ob_strdup("text"), ob_strdup("text_pair"), ob_strdup("id"), false};
+    if (!default_input(input)) {
+        no_memory(r);
+        return;
+    }
     if (node->kind != OB__YAML_MAPPING) {
         ob__job_defect(r, node, "inputs", "a mapping with a path is expected");
         return;
@@ -83,6 +111,7 @@ void ob__job_release_inputs(ob_job *job)
         ob_free(job->inputs[i].text_field);
         ob_free(job->inputs[i].pair_field);
         ob_free(job->inputs[i].id_field);
+        ob_free(job->inputs[i].ids_field);
     }
     ob_free(job->inputs);
     job->inputs = NULL;
@@ -100,6 +129,8 @@ void ob__job_read_inputs(ob__job_reader *r, const ob__job_key *key, const ob__ya
     }
     ob__job_release_inputs(r->job);
     r->job->inputs = ob_calloc(count, sizeof *r->job->inputs);
+    if (r->job->inputs == NULL)
+        no_memory(r);
     for (size_t i = 0; r->job->inputs != NULL && i < count; i++)
         read_input(r, list ? &node->children[i] : node, &r->job->inputs[r->job->input_count++]);
 }
@@ -114,6 +145,15 @@ static void read_requires(ob__job_reader *r, const ob__yaml_node *node, ob_devic
         if (text != NULL && ob_device_pattern_set(pattern, "requires", text, &err) != OB_OK)
             ob__job_defect(r, &node->children[i], "device", "%s", err.text);
     }
+}
+
+static bool is_pattern_key(const char *key)
+{
+    const char *known;
+    for (size_t i = 0; (known = ob_device_pattern_key(i)) != NULL; i++)
+        if (strcmp(known, key) == 0)
+            return true;
+    return false;
 }
 
 static void read_pattern(ob__job_reader *r, const ob__yaml_node *node, ob_device_selector *selector, bool exclude)
@@ -132,9 +172,16 @@ static void read_pattern(ob__job_reader *r, const ob__yaml_node *node, ob_device
             read_requires(r, child, pattern);
             continue;
         }
-        const char *text = ob__job_scalar(r, child, "device");
+        const char *where = exclude ? "device.exclude" : "device";
+        if (strcmp(child->key, "exclude") == 0 && !exclude) {
+            ob__job_defect(r, child, "device.exclude", "a mapping is expected");
+            continue;
+        }
+        const char *text = ob__job_scalar(r, child, where);
+        /* A wrong key is shown where the key is, a wrong value where the value is. */
+        ob__yaml_node at = {.line = child->key_line, .column = child->key_column};
         if (text != NULL && ob_device_pattern_set(pattern, child->key, text, &err) != OB_OK)
-            ob__job_defect(r, child, exclude ? "device.exclude" : "device", "%s", err.text);
+            ob__job_defect(r, is_pattern_key(child->key) ? child : &at, where, "%s", err.text);
     }
 }
 
@@ -163,4 +210,32 @@ void ob__job_read_device(ob__job_reader *r, const ob__job_key *key, const ob__ya
     }
     ob_device_selector_release(&r->job->devices[0]);
     read_selector(r, one, &r->job->devices[0]);
+}
+
+bool ob__job_override_inside(ob__job_reader *r, const char *section, ob__yaml_node *node)
+{
+    ob_job *job = r->job;
+    if (strcmp(section, "device") == 0) {
+        ob__yaml_node mapping = {.kind = OB__YAML_MAPPING, .children = node, .count = 1};
+        read_pattern(r, &mapping, &job->devices[0], false);
+        return true;
+    }
+    if (strcmp(section, "inputs") != 0)
+        return false;
+    if (job->input_count > 1) {
+        ob__job_defect(r, node, "inputs", "there are %zu; only --set inputs=[...] can say which is meant",
+                       job->input_count);
+        return true;
+    }
+    if (job->input_count == 0) {
+        job->inputs = ob_calloc(1, sizeof *job->inputs);
+        job->input_count = job->inputs != NULL;
+        if (job->inputs == NULL || !default_input(&job->inputs[0])) {
+            no_memory(r);
+            return true;
+        }
+    }
+    read_input_key(r, node, &job->inputs[0]);
+    r->has_inputs |= job->inputs[0].path != NULL;
+    return true;
 }

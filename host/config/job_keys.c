@@ -137,7 +137,7 @@ static void read_path(ob__job_reader *r, const ob__job_key *key, const ob__yaml_
     const char *text = ob__job_scalar(r, node, key->path);
     if (text == NULL)
         return;
-    if (text[0] == '\0') {
+    if (text[0] == '\0' || ob__yaml_is_null(node)) {
         ob__job_defect(r, node, key->path, "a path is missing");
         return;
     }

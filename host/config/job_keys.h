@@ -32,9 +32,12 @@ typedef struct ob__job_key {
 extern const ob__job_key ob__job_keys[];
 extern const size_t ob__job_key_count;
 
-/* job_inputs.c and job_device.c: the two keys with structures of their own. */
+/* job_inputs.c: the two keys with structures of their own. */
 void ob__job_read_inputs(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
 void ob__job_read_device(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
+
+/* "inputs.path=..." and "device.type=...": one key of the only input, or of the selector; false for other sections. */
+bool ob__job_override_inside(ob__job_reader *r, const char *section, ob__yaml_node *node);
 
 void ob__job_release_inputs(ob_job *job);
 

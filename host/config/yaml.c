@@ -70,6 +70,9 @@ static ob_status build_entry(builder *b, yaml_event_t *key, size_t depth, ob__ya
     if (key->type != YAML_SCALAR_EVENT)
         return refuse(b, key->start_mark, "a key is a single word");
     const char *name = (const char *)key->data.scalar.value;
+    for (size_t i = 0; i < key->data.scalar.length; i++)
+        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7F)
+            return refuse(b, key->start_mark, "a control character in a key");
     for (size_t i = 0; i < mapping->count; i++)
         if (strcmp(mapping->children[i].key, name) == 0)
             return ob_error_set(b->err, OB_ERR_CONFIG, "%s:%zu:%zu: %s: given twice; first in line %zu", b->name,

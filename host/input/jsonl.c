@@ -4,10 +4,14 @@
 #include <jansson.h>
 #include <oberta/memory.h>
 #include <oberta/utf8.h>
+#include <oberta/writer.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_ROW_TOKENS ((size_t)1 << 20)
+/* Four lists of that many, and some; a value costs up to 130 bytes of memory, so a row cannot ask for all there is. */
+#define MAX_ROW_VALUES ((size_t)5 << 20)
 
 static void take_text(ob_row *row, const char *field, const json_t *value, ob_strbuf *out)
 {
@@ -18,14 +22,33 @@ static void take_text(ob_row *row, const char *field, const json_t *value, ob_st
     ob_strbuf_append(out, json_string_value(value), json_string_length(value));
 }
 
+/* The shortest text that reads back as the same number: 0.1 stays 0.1. */
+static void append_real(ob_strbuf *out, double value)
+{
+    char text[40];
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    bool whole = strpbrk(text, ".e") == NULL;
+    ob_strbuf_printf(out, whole ? "%s.0" : "%s", text);
+}
+
 /* Any scalar, kept as it would be written. */
 static void take_id(ob_row *row, const char *field, const json_t *value)
 {
     if (value == NULL)
         return;
-    char *text = json_is_object(value) || json_is_array(value)
-                     ? NULL
-                     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (json_is_string(value)) {
+        ob_json_append_string(&row->id, json_string_value(value), json_string_length(value));
+        return;
+    }
+    if (json_is_real(value)) {
+        append_real(&row->id, json_real_value(value));
+        return;
+    }
+    char *text = json_is_object(value) || json_is_array(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
     if (text == NULL) {
         ob__row_reject(row, "%s: a string, a number, true, false or null is expected", field);
         return;
@@ -60,17 +83,17 @@ static int32_t *take_ids(ob_row *row, const json_t *root, const char *field, siz
     return out;
 }
 
-static void take_tokens(ob_row *row, const json_t *root)
+static void take_tokens(ob_row *row, const char *name, const json_t *root)
 {
-    const json_t *list = json_object_get(root, "input_ids");
+    const json_t *list = json_object_get(root, name);
     size_t count = json_array_size(list);
     if (!json_is_array(list) || count == 0 || count > MAX_ROW_TOKENS) {
-        ob__row_reject(row, "input_ids: a list of 1 to 1,048,576 integers is expected");
+        ob__row_reject(row, "%s: a list of 1 to 1,048,576 integers is expected", name);
         return;
     }
     row->tokenised = true;
     row->token_count = count;
-    row->input_ids = take_ids(row, root, "input_ids", count);
+    row->input_ids = take_ids(row, root, name, count);
     row->token_type_ids = take_ids(row, root, "token_type_ids", count);
     row->position_ids = take_ids(row, root, "position_ids", count);
     row->attention_mask = take_ids(row, root, "attention_mask", count);
@@ -84,11 +107,28 @@ static void take_texts(ob_row *row, const ob_input_spec *spec, const json_t *roo
         return;
     }
     take_text(row, spec->text_field, text, &row->text);
-    if (pair == NULL && spec->pair_required)
+    if ((pair == NULL || json_is_null(pair)) && spec->pair_required)
         ob__row_reject(row, "%s: the field is missing", spec->pair_field);
     row->has_pair = pair != NULL && !json_is_null(pair);
     if (row->has_pair)
         take_text(row, spec->pair_field, pair, &row->pair);
+}
+
+/* False where the line holds more values than a row may. Counts no less than jansson would make: the two agree on where
+ * strings end up to the first syntax error, and there jansson stops. */
+static bool values_fit(const char *line, size_t bytes)
+{
+    size_t values = 1;
+    bool in_string = false;
+    for (size_t i = 0; bytes > MAX_ROW_VALUES && i < bytes; i++) {
+        if (in_string && line[i] == '\\')
+            i++;
+        else if (line[i] == '"')
+            in_string = !in_string;
+        else if (!in_string && strchr("[{,:", line[i]) != NULL && ++values > MAX_ROW_VALUES)
+            return false;
+    }
+    return true;
 }
 
 ob_status ob__jsonl_row(const ob_input_spec *spec, const char *line, size_t bytes, ob_row *row, ob_error *err)
@@ -98,16 +138,23 @@ ob_status ob__jsonl_row(const ob_input_spec *spec, const char *line, size_t byte
         ob__row_reject(row, "invalid UTF-8 at byte %zu of the line", invalid);
         return OB_OK;
     }
+    if (!values_fit(line, bytes)) {
+        ob__row_reject(row, "more than %zu values", MAX_ROW_VALUES);
+        return OB_OK;
+    }
+    const char *ids_field = spec->ids_field != NULL ? spec->ids_field : "input_ids";
     json_error_t json_err;
     json_t *root = json_loadb(line, bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &json_err);
+    if (root == NULL && json_error_code(&json_err) == json_error_out_of_memory)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu bytes", bytes);
     if (root == NULL) {
         ob__row_reject(row, "not JSON: column %d: %s", json_err.column, json_err.text);
         return OB_OK;
     }
     if (json_is_object(root)) {
         take_id(row, spec->id_field, json_object_get(root, spec->id_field));
-        if (json_object_get(root, "input_ids") != NULL)
-            take_tokens(row, root);
+        if (json_object_get(root, ids_field) != NULL)
+            take_tokens(row, ids_field, root);
         else
             take_texts(row, spec, root);
     } else {

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct ob_reader {
     const ob_input_spec *inputs; /* the caller's */
@@ -16,6 +17,7 @@ struct ob_reader {
     ob__csv_columns columns;
     ob_strbuf line;
     uint64_t next_row, bytes_before; /* of the inputs that are done */
+    uint64_t total;                  /* bytes of all inputs, 0 where one of them is not a regular file */
 };
 
 void ob_row_init(ob_row *row)
@@ -106,6 +108,18 @@ static ob_status open_current(ob_reader *r, ob_error *err)
     return OB_OK;
 }
 
+static uint64_t total_bytes(const ob_input_spec *inputs, size_t count)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct stat info;
+        if (strcmp(inputs[i].path, "-") == 0 || stat(inputs[i].path, &info) != 0 || !S_ISREG(info.st_mode))
+            return 0;
+        total += (uint64_t)info.st_size;
+    }
+    return total;
+}
+
 ob_status ob_reader_create(const ob_input_spec *inputs, size_t count, ob_reader **out, ob_error *err)
 {
     ob_reader *r = ob_calloc(1, sizeof *r);
@@ -113,6 +127,7 @@ ob_status ob_reader_create(const ob_input_spec *inputs, size_t count, ob_reader 
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a reader");
     r->inputs = inputs;
     r->count = count;
+    r->total = total_bytes(inputs, count);
     if (count > 0 && open_current(r, err) != OB_OK) {
         ob_reader_destroy(r);
         return ob_error_status(err);
@@ -185,6 +200,5 @@ bool ob_reader_ready(const ob_reader *r)
 void ob_reader_progress(const ob_reader *r, uint64_t *done, uint64_t *total)
 {
     *done = r->bytes_before + (r->open ? r->stream.offset : 0);
-    /* Known for a single regular file; with more inputs the size of those to come is not. */
-    *total = r->count == 1 && r->open ? r->stream.total : r->count == 1 && r->current == 1 ? *done : 0;
+    *total = r->total;
 }

@@ -54,13 +54,22 @@ void ob__stream_close(ob__stream *s)
     *s = (ob__stream){.fd = -1};
 }
 
+#define MARK       "\xEF\xBB\xBF" /* the byte order mark */
+#define MARK_BYTES 3
+
 static void skip_byte_order_mark(ob__stream *s)
 {
-    if (s->at_start && s->end - s->begin >= 3 && memcmp(s->buffer + s->begin, "\xEF\xBB\xBF", 3) == 0) {
-        s->begin += 3;
-        s->offset += 3;
+    if (s->at_start && s->end - s->begin >= MARK_BYTES && memcmp(s->buffer + s->begin, MARK, MARK_BYTES) == 0) {
+        s->begin += MARK_BYTES;
+        s->offset += MARK_BYTES;
     }
     s->at_start = false;
+}
+
+/* A pipe may give a byte order mark in pieces; anything else is not waited for, as a person may be typing it. */
+static bool needs_more(const ob__stream *s)
+{
+    return s->end == 0 || (s->at_start && s->end < MARK_BYTES && memcmp(s->buffer, MARK, s->end) == 0);
 }
 
 /* Reads until something is buffered or the source ends. */
@@ -68,8 +77,7 @@ static ob_status fill(ob__stream *s, ob_error *err)
 {
     while (s->begin == s->end && !s->ended) {
         s->begin = s->end = 0;
-        size_t wanted = s->at_start ? 3 : 1; /* a pipe may give a byte order mark in pieces */
-        while (s->end < wanted && !s->ended) {
+        while (needs_more(s) && !s->ended) {
             ssize_t got = read(s->fd, s->buffer + s->end, CHUNK_BYTES - s->end);
             if (got < 0 && errno == EINTR)
                 continue;

@@ -1,12 +1,18 @@
 /* CSV: a line a prediction (row, id, mask, rank, score, token, token_str, sequence, error), or a line an embedding
- * (row, id, e0, e1, ..., error). A text that a spreadsheet would take for a formula gets an apostrophe before it. */
+ * (row, id, e0, e1, ..., error). A text that a spreadsheet would take for a formula gets an apostrophe before it.
+ *
+ * The first result tells which columns there are. Error rows that come before it wait for that. */
 #include "writer_internal.h"
 
+#include <oberta/utf8.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define PREDICTION_COLUMNS 6
 
 static void append_cell(ob_strbuf *out, const char *text, size_t bytes)
 {
-    bool formula = bytes > 0 && strchr("=+-@\t\r", text[0]) != NULL;
+    bool formula = bytes > 0 && memchr("=+-@\t\r", text[0], 6) != NULL;
     ob_strbuf_puts(out, formula ? ",\"'" : ",\"");
     for (size_t i = 0; i < bytes; i++) {
         if (text[i] == '"')
@@ -16,39 +22,119 @@ static void append_cell(ob_strbuf *out, const char *text, size_t bytes)
     ob_strbuf_putc(out, '"');
 }
 
-/* The id's JSON without a string's quotes. */
-static void append_start(ob_strbuf *out, const ob_record *record)
+/* The four digits after "\u". */
+static uint32_t read_hex(const char *digits)
 {
-    ob_strbuf_printf(out, "%llu", (unsigned long long)record->row);
-    size_t length = strlen(record->id);
-    if (length == 0)
-        ob_strbuf_putc(out, ',');
-    else if (record->id[0] == '"')
-        append_cell(out, record->id + 1, length - 2);
-    else
-        append_cell(out, record->id, length);
+    char text[5] = {digits[0], digits[1], digits[2], digits[3], '\0'};
+    return (uint32_t)strtoul(text, NULL, 16);
 }
 
-static void append_header(ob_writer *w, const ob_record *record, ob_strbuf *out)
+/* The text of a JSON string; `json` is well-formed and without its quotes. */
+static void unescape(const char *json, size_t bytes, ob_strbuf *out)
 {
-    w->csv_kind = record->kind;
-    if (record->kind == OB_RECORD_EMBEDDING) {
-        w->width = record->arrays[0].shape[0];
-        ob_strbuf_puts(out, "row,id");
-        for (size_t i = 0; i < w->width; i++)
-            ob_strbuf_printf(out, ",e%zu", i);
-        ob_strbuf_puts(out, ",error\r\n");
-    } else {
-        ob_strbuf_puts(out, "row,id,mask,rank,score,token,token_str,sequence,error\r\n");
+    for (size_t at = 0; at < bytes; at++) {
+        static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
+        if (json[at] != '\\' || at + 1 == bytes) {
+            ob_strbuf_putc(out, json[at]);
+            continue;
+        }
+        char c = json[++at];
+        const char *name = memchr(names, c, sizeof names - 1);
+        if (c == 'u' && bytes - at > 4) {
+            uint32_t code = read_hex(json + at + 1);
+            at += 4;
+            if (code >= 0xD800 && code < 0xDC00 && bytes - at > 6 && json[at + 1] == '\\') {
+                code = 0x10000 + ((code - 0xD800) << 10) + (read_hex(json + at + 3) - 0xDC00);
+                at += 6;
+            }
+            char utf8[4];
+            ob_strbuf_append(out, utf8, ob_utf8_encode(code, utf8));
+        } else {
+            ob_strbuf_putc(out, name != NULL ? values[name - names] : c);
+        }
     }
 }
 
-static void append_predictions(const ob_record *record, ob_strbuf *out)
+/* Row and id. A number stays a number: only texts can be taken for formulas. */
+static void append_start(ob_writer *w, ob_strbuf *out, const ob_record *record)
+{
+    ob_strbuf_printf(out, "%llu", (unsigned long long)record->row);
+    size_t length = strlen(record->id);
+    if (length >= 2 && record->id[0] == '"') {
+        ob_strbuf_clear(&w->scratch);
+        unescape(record->id + 1, length - 2, &w->scratch);
+        append_cell(out, ob_strbuf_text(&w->scratch), w->scratch.length);
+    } else {
+        ob_strbuf_putc(out, ',');
+        ob_strbuf_puts(out, record->id);
+    }
+}
+
+static void append_error(ob_writer *w, ob_strbuf *out, const char *start, size_t start_bytes, const char *message,
+                         size_t message_bytes)
+{
+    ob_strbuf_append(out, start, start_bytes);
+    for (size_t i = 0; i < w->width; i++)
+        ob_strbuf_putc(out, ',');
+    append_cell(out, message, message_bytes);
+    ob_strbuf_puts(out, "\r\n");
+}
+
+/* An error row in w->waiting: its two lengths, then the bytes of both. */
+typedef struct waiting_error {
+    size_t start_bytes, message_bytes;
+} waiting_error;
+
+static void keep_error(ob_writer *w, const ob_record *record)
+{
+    ob_strbuf start = OB_STRBUF_INIT;
+    append_start(w, &start, record);
+    waiting_error lengths = {start.length, strlen(record->error_message)};
+    ob_strbuf_append(&w->waiting, &lengths, sizeof lengths);
+    ob_strbuf_append(&w->waiting, ob_strbuf_text(&start), start.length);
+    ob_strbuf_append(&w->waiting, record->error_message, lengths.message_bytes);
+    w->waiting.failed |= start.failed;
+    ob_strbuf_release(&start);
+}
+
+static void append_kept_errors(ob_writer *w, ob_strbuf *out)
+{
+    for (size_t at = 0; at < w->waiting.length;) {
+        waiting_error lengths;
+        memcpy(&lengths, w->waiting.data + at, sizeof lengths);
+        const char *start = w->waiting.data + at + sizeof lengths, *message = start + lengths.start_bytes;
+        append_error(w, out, start, lengths.start_bytes, message, lengths.message_bytes);
+        at += sizeof lengths + lengths.start_bytes + lengths.message_bytes;
+    }
+    out->failed |= w->waiting.failed;
+    ob_strbuf_release(&w->waiting);
+}
+
+/* The header line and the errors that waited for it. `record` NULL: no row gave a result. */
+static void append_header(ob_writer *w, const ob_record *record, ob_strbuf *out)
+{
+    w->has_header = true;
+    ob_strbuf_puts(out, "row,id");
+    if (record == NULL) {
+        w->width = 0;
+    } else if (record->kind == OB_RECORD_EMBEDDING) {
+        w->width = record->arrays[0].shape[0];
+        for (size_t i = 0; i < w->width; i++)
+            ob_strbuf_printf(out, ",e%zu", i);
+    } else {
+        w->width = PREDICTION_COLUMNS;
+        ob_strbuf_puts(out, ",mask,rank,score,token,token_str,sequence");
+    }
+    ob_strbuf_puts(out, ",error\r\n");
+    append_kept_errors(w, out);
+}
+
+static void append_predictions(ob_writer *w, const ob_record *record, ob_strbuf *out)
 {
     for (size_t m = 0; m < record->mask_count; m++)
         for (size_t i = 0; i < record->top_k; i++) {
             const ob_prediction *p = &record->predictions[m * record->top_k + i];
-            append_start(out, record);
+            append_start(w, out, record);
             ob_strbuf_printf(out, ",%zu,%zu,", m, i);
             ob_json_append_float(out, p->score);
             ob_strbuf_printf(out, ",%d", (int)p->token);
@@ -58,9 +144,9 @@ static void append_predictions(const ob_record *record, ob_strbuf *out)
         }
 }
 
-static void append_embedding(const ob_record *record, ob_strbuf *out)
+static void append_embedding(ob_writer *w, const ob_record *record, ob_strbuf *out)
 {
-    append_start(out, record);
+    append_start(w, out, record);
     for (size_t i = 0; i < record->arrays[0].shape[0]; i++) {
         ob_strbuf_putc(out, ',');
         ob_json_append_float(out, record->arrays[0].data[i]);
@@ -71,25 +157,38 @@ static void append_embedding(const ob_record *record, ob_strbuf *out)
 static ob_status append(ob_writer *w, const ob_record *record, ob_strbuf *out, ob_error *err)
 {
     (void)err;
-    if (w->records == 0)
+    if (record->kind == OB_RECORD_ERROR && !w->has_header) {
+        keep_error(w, record);
+        out->failed |= w->waiting.failed;
+        return OB_OK;
+    }
+    if (!w->has_header)
         append_header(w, record, out);
     if (record->kind == OB_RECORD_MASKS) {
-        append_predictions(record, out);
-    } else if (record->kind == OB_RECORD_EMBEDDING && w->csv_kind == OB_RECORD_EMBEDDING) {
-        append_embedding(record, out);
+        append_predictions(w, record, out);
+    } else if (record->kind == OB_RECORD_EMBEDDING) {
+        append_embedding(w, record, out);
     } else if (record->kind == OB_RECORD_PREDICTION) {
-        append_start(out, record);
+        append_start(w, out, record);
         ob_strbuf_puts(out, ",,,,,");
         append_cell(out, record->text, record->text_bytes);
         ob_strbuf_puts(out, ",\r\n");
-    } else if (record->kind == OB_RECORD_ERROR) {
-        append_start(out, record);
-        for (size_t i = 0; i < (w->csv_kind == OB_RECORD_EMBEDDING ? w->width : 6); i++)
-            ob_strbuf_putc(out, ',');
-        append_cell(out, record->error_message, strlen(record->error_message));
-        ob_strbuf_puts(out, "\r\n");
+    } else {
+        append_start(w, out, record);
+        append_error(w, out, "", 0, record->error_message, strlen(record->error_message));
     }
     return OB_OK;
+}
+
+static ob_status finish(ob_writer *w, ob_error *err)
+{
+    if (w->has_header || w->waiting.length == 0)
+        return OB_OK;
+    ob_strbuf_clear(&w->buffer);
+    append_header(w, NULL, &w->buffer);
+    if (w->buffer.failed)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "%s: no memory for its error rows", w->path);
+    return ob__writer_put(w, w->buffer.data, w->buffer.length, err);
 }
 
 const ob__format ob__format_csv = {
@@ -97,5 +196,6 @@ const ob__format ob__format_csv = {
     "csv",
     ".csv",
     1u << OB_RECORD_ERROR | 1u << OB_RECORD_MASKS | 1u << OB_RECORD_PREDICTION | 1u << OB_RECORD_EMBEDDING,
+    false,
     append,
-    NULL};
+    finish};

@@ -105,5 +105,6 @@ const ob__format ob__format_jsonl = {OB_OUTPUT_JSONL,
                                      ".jsonl",
                                      1u << OB_RECORD_ERROR | 1u << OB_RECORD_MASKS | 1u << OB_RECORD_PREDICTION |
                                          1u << OB_RECORD_EMBEDDING | 1u << OB_RECORD_ARRAYS,
+                                     false,
                                      append,
                                      NULL};

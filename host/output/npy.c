@@ -31,4 +31,4 @@ static ob_status finish(ob_writer *w, ob_error *err)
     return ob_atomic_file_copy(w->file, w->data, w->path, err);
 }
 
-const ob__format ob__format_npy = {OB_OUTPUT_NPY, "npy", ".npy", 1u << OB_RECORD_EMBEDDING, append, finish};
+const ob__format ob__format_npy = {OB_OUTPUT_NPY, "npy", ".npy", 1u << OB_RECORD_EMBEDDING, true, append, finish};

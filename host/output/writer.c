@@ -80,7 +80,7 @@ ob_status ob_writer_create(const char *path, ob_output_format format, bool overw
         ob_error_set(err, OB_ERR_INTERNAL, "%s: no format", path);
         goto fail;
     }
-    bool binary = w->format->finish != NULL;
+    bool binary = w->format->binary;
     if (binary && w->standard_output) {
         ob_error_set(err, OB_ERR_CONFIG, "output.path: %s needs a file, not standard output", w->format->name);
         goto fail;
@@ -127,7 +127,6 @@ ob_status ob_writer_write(ob_writer *w, const ob_record *record, ob_error *err)
     if ((w->format->kinds & 1u << record->kind) == 0) {
         if (record->kind != OB_RECORD_ERROR)
             return ob_error_set(err, OB_ERR_INTERNAL, "%s: %s cannot hold this record", w->path, w->format->name);
-        w->left_out++;
         ob_log(OB_LOG_WARN, "output", "row %llu is not in %s: %s", (unsigned long long)record->row, w->path,
                record->error_message);
         return OB_OK;
@@ -139,7 +138,6 @@ ob_status ob_writer_write(ob_writer *w, const ob_record *record, ob_error *err)
     if (w->buffer.failed)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "%s: no memory for row %llu", w->path,
                             (unsigned long long)record->row);
-    w->records++;
     return ob__writer_put(w, ob_strbuf_text(&w->buffer), w->buffer.length, err);
 }
 
@@ -158,7 +156,9 @@ void ob_writer_destroy(ob_writer *w)
     if (w->data >= 0)
         close(w->data);
     ob_strbuf_release(&w->buffer);
-    ob_free(w->arrays);
+    ob_strbuf_release(&w->header);
+    ob_strbuf_release(&w->waiting);
+    ob_strbuf_release(&w->scratch);
     ob_free(w->path);
     ob_free(w);
 }

@@ -9,33 +9,27 @@ typedef struct ob__format {
     ob_output_format format;
     const char *name, *ending;
     unsigned kinds; /* bit (1 << ob_record_kind) for each record that it takes */
+    bool binary;    /* needs a file, and another for its numbers until the header is known */
     /* Appends the record to `out`, which the writer then writes. */
     ob_status (*append)(ob_writer *writer, const ob_record *record, ob_strbuf *out, ob_error *err);
     /* Before the commit; writes what only the end knows. NULL: nothing. */
     ob_status (*finish)(ob_writer *writer, ob_error *err);
 } ob__format;
 
-/* A tensor that was written, for the header of safetensors. */
-typedef struct ob__written_array {
-    char name[64];
-    size_t rank, shape[4];
-    uint64_t bytes;
-} ob__written_array;
-
 struct ob_writer {
     const ob__format *format;
     char *path;
     bool standard_output;
     ob_atomic_file *file;
-    ob_strbuf buffer;          /* of the record being written */
-    uint64_t records;          /* written so far */
-    int data;                  /* safetensors, npy: the numbers until the header is known; -1 */
-    ob__written_array *arrays; /* safetensors */
-    size_t array_count, array_capacity;
-    uint64_t rows;           /* npy */
-    size_t width;            /* npy, CSV embeddings */
-    ob_record_kind csv_kind; /* CSV: of the header line */
-    uint64_t left_out;       /* error rows that the format cannot hold */
+    ob_strbuf buffer;    /* of the record being written */
+    int data;            /* binary formats: the numbers until the header is known; -1 */
+    uint64_t data_bytes; /* safetensors: numbers written so far */
+    ob_strbuf header;    /* safetensors: its JSON so far */
+    uint64_t rows;       /* npy */
+    size_t width;        /* npy: columns; CSV: columns between id and error */
+    bool has_header;     /* CSV */
+    ob_strbuf waiting;   /* CSV: error rows from before the header */
+    ob_strbuf scratch;   /* CSV */
 };
 
 extern const ob__format ob__format_jsonl, ob__format_csv, ob__format_safetensors, ob__format_npy;

@@ -34,6 +34,12 @@ static bool order_rows(const size_t *lengths, size_t count, bool sort, size_t *o
     return true;
 }
 
+/* sum + more > limit, for any sizes. */
+static bool exceeds(size_t sum, size_t more, size_t limit)
+{
+    return sum > limit || more > limit - sum;
+}
+
 ob_status ob_schedule_create(const size_t *lengths, const size_t *costs, size_t row_count,
                              const ob_schedule_limits *limits, ob_schedule *out, ob_error *err)
 {
@@ -46,7 +52,7 @@ ob_status ob_schedule_create(const size_t *lengths, const size_t *costs, size_t 
     size_t tokens = 0, cost = 0;
     for (size_t i = 0; i < row_count; i++) {
         size_t length = lengths[s.order[i]], own = costs != NULL ? costs[s.order[i]] : 0;
-        bool full = i > 0 && (tokens + length > limits->max_tokens || cost + own > limits->max_cost ||
+        bool full = i > 0 && (exceeds(tokens, length, limits->max_tokens) || exceeds(cost, own, limits->max_cost) ||
                               i - s.begin[s.batch_count - 1] == limits->max_sequences);
         if (i == 0 || full) {
             s.begin[s.batch_count++] = i;

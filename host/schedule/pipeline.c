@@ -5,6 +5,7 @@
 #include <oberta/file.h>
 #include <oberta/memory.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Batches in a window: enough that sorting by length wastes little, few enough that results come soon. */
@@ -21,11 +22,50 @@ void ob_pipeline_options_default(ob_pipeline_options *options)
     *options = (ob_pipeline_options){.cache_folder = NULL, .profile = false, .gemm = "auto", .tokenizer_threads = 0};
 }
 
-static ob_status check_output(const ob_job *job, ob_error *err)
+/* The same file, whatever the names: `./a`, links. */
+static bool same_file(const char *a, const char *b)
 {
-    if (strcmp(job->output_path, "-") == 0 || job->overwrite || !ob_file_exists(job->output_path))
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static bool is_in_folder(const char *path, const char *folder)
+{
+    const char *slash = strrchr(path, '/');
+    char *parent = slash == NULL ? ob_strdup(".") : ob_strndup(path, (size_t)(slash - path) + 1);
+    bool result = parent == NULL || same_file(parent, folder);
+    ob_free(parent);
+    return result;
+}
+
+/* By its ending one of the files that a model folder is made of; predictions may lie beside them. */
+static bool is_model_file(const char *path)
+{
+    static const char *const endings[] = {".json", ".safetensors", ".bin", ".txt"};
+    size_t length = strlen(path);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t ending = strlen(endings[i]);
+        if (length >= ending && strcmp(path + length - ending, endings[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* An output that exists is replaced only when asked, and never when the job itself reads it. */
+static ob_status check_output(const ob_pipeline *p, ob_error *err)
+{
+    const ob_job *job = p->job;
+    const char *path = job->output_path;
+    if (strcmp(path, "-") == 0 || !ob_file_exists(path))
         return OB_OK;
-    return ob_error_set(err, OB_ERR_IO, "%s: exists already (output.overwrite: true replaces it)", job->output_path);
+    if (!job->overwrite)
+        return ob_error_set(err, OB_ERR_IO, "%s: exists already (output.overwrite: true replaces it)", path);
+    for (size_t i = 0; i < job->input_count; i++)
+        if (strcmp(job->inputs[i].path, "-") != 0 && same_file(path, job->inputs[i].path))
+            return ob_error_set(err, OB_ERR_CONFIG, "output.path: '%s' is the input '%s'", path, job->inputs[i].path);
+    if (is_model_file(path) && is_in_folder(path, p->model_path))
+        return ob_error_set(err, OB_ERR_CONFIG, "output.path: '%s' would replace a file in the model's folder", path);
+    return OB_OK;
 }
 
 static ob_status open_tokenizer(ob_pipeline *p, ob_error *err)
@@ -161,7 +201,7 @@ ob_status ob_pipeline_create(const ob_job *job, const char *default_model, const
         goto fail;
     }
     double begin = ob__seconds_now();
-    if (check_output(job, err) != OB_OK || open_tokenizer(p, err) != OB_OK)
+    if (check_output(p, err) != OB_OK || open_tokenizer(p, err) != OB_OK)
         goto fail;
     double tokenizer_seconds = ob__seconds_now() - begin;
     if (open_worker(p, options, err) != OB_OK || open_task(p, err) != OB_OK ||

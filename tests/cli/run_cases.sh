@@ -130,6 +130,49 @@ job long.yaml 'inputs: {path: long.txt}' 'output: {path: l.jsonl}' 'tokenizer: {
 expect 6 'long.txt:1: row 0: [0-9]+ tokens with the special ones, but at most 512' $program run long.yaml
 expect 0 'done' $program run -s tokenizer.truncation=longest_first long.yaml
 
+# A first row that is wrong costs a CSV none of the rows after it; one bad quote costs one row
+printf '{"text":5}\n{"text":"good one"}\n{"text":"good two"}\n' >first.jsonl
+job first.yaml 'task: feature-extraction' 'feature_extraction: {pooling: cls}' 'inputs: {path: first.jsonl}' \
+    'output: {path: first.csv}' 'on_error: skip'
+expect 4 '1 of 3 rows failed' $program run first.yaml
+expect 0 '^4$' sh -c 'wc -l <first.csv'
+expect 0 '^2,,-?[0-9]' cat first.csv
+printf 'text\n"a"x"y\nnext\nlast\n' >quote.csv
+job quote.yaml 'inputs: {path: quote.csv}' 'output: {path: "-"}' 'on_error: skip'
+expect 4 '"row":2,' $program run quote.yaml
+
+# A short line is answered while the pipe stays open
+mkfifo pipe
+$program fill-mask -m "$demo" - <pipe >answer.txt 2>/dev/null &
+exec 3>pipe
+printf 'a\n' >&3
+waited=0
+while [ ! -s answer.txt ] && [ $waited -lt 60 ]; do
+    sleep 1
+    waited=$((waited + 1))
+done
+cp answer.txt early.txt
+exec 3>&-
+wait
+expect 0 '^a$' cat early.txt
+
+# What the job reads is never replaced, whatever its name
+printf '{"text":"hi <mask>"}\n' >src.jsonl
+ln src.jsonl hard.jsonl
+mkdir folder && cp "$demo"/* folder/ 2>/dev/null
+job hard.yaml 'inputs: {path: src.jsonl}' 'output: {path: hard.jsonl, overwrite: true}'
+expect 2 'hard.jsonl. is the input' $program run hard.yaml
+job dots.yaml 'inputs: {path: src.jsonl}' 'output: {path: folder/../src.jsonl, overwrite: true}'
+expect 2 'is the input' $program run dots.yaml
+job weights.yaml 'task: forward' 'inputs: {path: src.jsonl}' 'output: {path: folder/model.safetensors, overwrite: true}'
+expect 2 'in the model.s folder' $program run -m folder weights.yaml
+expect 0 '^\{"text":"hi <mask>"\}$' cat src.jsonl
+
+# A file cannot speak to the terminal
+printf '"\033]0;x": 1\ninputs: {path: a}\n' >esc.yaml
+expect 2 'esc.yaml' $program run esc.yaml
+expect 0 'silent' sh -c "$program run esc.yaml 2>&1 | tr -cd '\\033' | grep -q . || echo silent"
+
 # Devices that are not there, and a disk that is full
 expect 5 'pocl-opencl-icd' env OCL_ICD_VENDORS=/nonexistent $program fill-mask -m "$demo" x
 expect 5 'ruled out by type' $program fill-mask -m "$demo" -d type=accelerator x

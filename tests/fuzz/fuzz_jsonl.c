@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static ob_error err;
     char path[] = "-", text[] = "text", pair[] = "text_pair", id[] = "id";
-    const ob_input_spec spec = {path, OB_INPUT_JSONL, text, pair, id, false};
+    const ob_input_spec spec = {path, OB_INPUT_JSONL, text, pair, id, false, NULL};
     ob_error_clear(&err);
     ob__stream stream;
     ob_strbuf line = OB_STRBUF_INIT;

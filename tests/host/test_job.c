@@ -2,6 +2,7 @@
 #include "test_support.h"
 
 #include <oberta/job.h>
+#include <time.h>
 
 static ob_error err;
 
@@ -94,6 +95,33 @@ static void test_job_names_every_mistake(void **state)
         {IN, "batch.max_token=3", "--set batch.max_token: unknown key; did you mean 'max_tokens'?"},
         {IN, "batch.max_tokens=many", "--set batch.max_tokens: many is not a whole number"},
         {IN, "nonsense", "not of the form KEY=VALUE"},
+        {IN "batch: {max_tokens: 0x10}\n", NULL, "j.yaml:2:21: batch.max_tokens: 0x10 is not a whole number"},
+        {IN "batch: {max_tokens: 1_000}\n", NULL, "j.yaml:2:21: batch.max_tokens: 1_000 is not a whole number"},
+        {IN "batch: {max_tokens: .inf}\n", NULL, "j.yaml:2:21: batch.max_tokens: .inf is not a whole number"},
+        {IN "fill_mask: {top_k: ~}\n", NULL, "j.yaml:2:20: fill_mask.top_k: a number is missing"},
+        {IN "output: {overwrite: yes}\n", NULL, "j.yaml:2:21: output.overwrite: 'yes' is neither"},
+        {IN "output: {path: ''}\n", NULL, "j.yaml:2:16: output.path: a path is missing"},
+        {IN "model: {path: ~}\n", NULL, "j.yaml:2:15: model.path: a path is missing"},
+        {IN "tokenizer: {max_length: 2}\n", NULL, "j.yaml:2:25: tokenizer.max_length: 2 is not a whole number between"},
+        {IN "tokenizer: {truncation: both}\n", NULL, "j.yaml:2:25: tokenizer.truncation: 'both' is none of"},
+        {IN "on_error: skp\n", NULL, "j.yaml:2:11: on_error: 'skp' is unknown; did you mean 'skip'?"},
+        {IN "feature_extraction: {pooling: pooler}\n", NULL,
+         "j.yaml:2:31: feature_extraction.pooling: 'pooler' is not"},
+        {IN "task: [forward]\n", NULL, "j.yaml:2:7: task: a single value is expected, not a list"},
+        {IN "device: {tpye: gpu}\n", NULL, "j.yaml:2:10: device: "},
+        {IN "device: {type: tpu}\n", NULL, "j.yaml:2:16: device: "},
+        {IN "device: {exclude: 3}\n", NULL, "j.yaml:2:19: device.exclude: a mapping is expected"},
+        {"inputs: {path: a, tensors: e}\n", NULL, "j.yaml:1:19: inputs.tensors: not available in this version"},
+        {"inputs: {path: ~}\n", NULL, "j.yaml:1:9: inputs.path: a path is missing"},
+        {"inputs: [a]\n", NULL, "j.yaml:1:10: inputs: a mapping with a path is expected"},
+        {"batch: {max_token: 1}\n", NULL, "\nj.yaml: inputs: missing"},
+        {IN "\"a\\0b\": 1\n", NULL, "j.yaml:2:1: a control character in a key"},
+        {IN "\"\\e[31m\": 1\n", NULL, "j.yaml:2:1: a control character in a key"},
+        {IN "? [a]\n: 1\n", NULL, "j.yaml:2:3: a key is a single word"},
+        {"inputs: {path: *x}\n", NULL, "j.yaml:1:16: "},
+        {IN, "inputs.pth=b", "--set inputs.pth: unknown key; did you mean 'path'?"},
+        {IN, "device.type=tpu", "--set device: "},
+        {"inputs: [{path: a}, {path: b}]\n", "inputs.path=c", "--set inputs: there are 2"},
         {IN "on_error: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n", NULL,
          "nested more than 32"},
     };
@@ -111,10 +139,53 @@ static void test_job_names_every_mistake(void **state)
     ob_job_release(&job);
 }
 
+static void test_override_reaches_every_key(void **state)
+{
+    (void)state;
+    ob_job job;
+    test_ok(parse("inputs: {path: a, id: key, text_pair: null}\n", "inputs.path=b.csv", &job), &err);
+    assert_string_equal(job.inputs[0].path, "b.csv");
+    assert_string_equal(job.inputs[0].id_field, "key");
+    assert_false(job.inputs[0].pair_required);
+    ob_job_release(&job);
+    test_ok(parse("", "inputs.path=-", &job), &err);
+    assert_true(job.input_count == 1 && strcmp(job.inputs[0].path, "-") == 0);
+    ob_job_release(&job);
+    test_ok(parse("inputs: {path: a, input_ids: ids}\ndevice: {platform: pocl}\n", "device.type=cpu", &job), &err);
+    assert_string_equal(job.inputs[0].ids_field, "ids");
+    assert_string_equal(job.devices[0].match.platform, "pocl");
+    assert_true(job.devices[0].match.types == OB_DEVICE_CPU);
+    ob_job_release(&job);
+}
+
+/* Texts that cost a naive reader seconds or gigabytes are refused at once. */
+static void test_bombs_are_refused_quickly(void **state)
+{
+    (void)state;
+    const size_t bytes = (size_t)1 << 20;
+    char *text = malloc(bytes + 1);
+    assert_non_null(text);
+    memset(text, '[', bytes + 1);
+    ob_job job;
+    ob_job_default(&job);
+    ob_error_clear(&err);
+    clock_t begin = clock();
+    test_refused(ob_job_parse(text, bytes, "j.yaml", "", NULL, 0, &job, &err), OB_ERR_CONFIG, &err,
+                 "j.yaml:1:34: nested more than 32 deep");
+    test_refused(ob_job_parse(text, bytes + 1, "j.yaml", "", NULL, 0, &job, &err), OB_ERR_CONFIG, &err, "at most");
+    for (size_t i = 1; i + 2 <= bytes; i += 2)
+        memcpy(text + i, "a,", 2);
+    test_refused(ob_job_parse(text, bytes, "j.yaml", "", NULL, 0, &job, &err), OB_ERR_CONFIG, &err, "10,000 values");
+    assert_true(clock() - begin < 2 * CLOCKS_PER_SEC); /* unbounded libyaml takes minutes; sanitizers take some */
+    ob_job_release(&job);
+    free(text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_job_reads_every_key),
-                                       cmocka_unit_test(test_template_is_a_job),
-                                       cmocka_unit_test(test_job_names_every_mistake)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_job_reads_every_key), cmocka_unit_test(test_template_is_a_job),
+        cmocka_unit_test(test_override_reaches_every_key), cmocka_unit_test(test_bombs_are_refused_quickly),
+        cmocka_unit_test(test_job_names_every_mistake)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

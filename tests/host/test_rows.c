@@ -29,7 +29,7 @@ typedef struct expected {
 static void check_rows(const char *name, const char *text, size_t bytes, const expected *rows, size_t count)
 {
     char *path = write_file(name, text, bytes), t[] = "text", p[] = "text_pair", id[] = "id";
-    const ob_input_spec spec = {path, OB_INPUT_AUTO, t, p, id, false};
+    const ob_input_spec spec = {path, OB_INPUT_AUTO, t, p, id, false, NULL};
     ob_reader *reader;
     ob_row row;
     bool more = true;
@@ -94,7 +94,7 @@ static void test_reader_refuses_what_has_no_rows(void **state)
     ob_row row;
     bool more;
     char *path = write_file("x.csv", "a,b\n1,2\n", 8);
-    ob_input_spec spec = {path, OB_INPUT_AUTO, t, p, id, false};
+    ob_input_spec spec = {path, OB_INPUT_AUTO, t, p, id, false, NULL};
     test_refused(ob_reader_create(&spec, 1, &reader, &err), OB_ERR_INPUT, &err, "no column 'text'");
     ob_free(path);
     spec.path = path = write_file("x.csv", "text\nok\n\"open\nto the end", 24);

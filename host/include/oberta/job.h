@@ -52,6 +52,7 @@ typedef struct ob_input_spec {
     ob_input_format format;
     char *text_field, *pair_field, *id_field; /* "text", "text_pair", "id" */
     bool pair_required;                       /* text_pair was given in the job: a row without it is wrong */
+    char *ids_field;                          /* JSONL: rows that come tokenised; NULL: "input_ids" */
 } ob_input_spec;
 
 typedef enum ob_forward_output { OB_FORWARD_LAST_HIDDEN_STATE = 1, OB_FORWARD_LOGITS = 2 } ob_forward_output;

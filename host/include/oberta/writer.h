@@ -81,7 +81,7 @@ bool ob_output_format_takes(ob_output_format format, ob_record_kind kind);
 
 /* Appends `text` as a JSON string, quotes included, ASCII control characters, U+2028 and U+2029 escaped. */
 void ob_json_append_string(ob_strbuf *out, const char *text, size_t bytes);
-/* The shortest decimal that reads back as the same float; NaN and infinities as null. */
+/* The shortest decimal that reads back as the same float, "1.0" rather than "1"; NaN and infinities as null. */
 void ob_json_append_float(ob_strbuf *out, float value);
 
 #endif
