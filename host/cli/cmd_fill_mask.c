@@ -229,7 +229,7 @@ int cli_fill_mask(cli_context *ctx, int argc, char **argv)
         {"top-k", 'k', "N", "predictions for each mask (default: 5)", &fill.top_k, NULL, NULL, NULL},
         {"targets", 't', "A,B,...", "only these tokens", &fill.targets, NULL, NULL, NULL},
         {"profile", 0, NULL, "print the time of every kernel at the end", NULL, &fill.profile, NULL, NULL},
-        {"gemm", 0, "PROVIDER", "matrix products by auto, ref, tile or clblast", &fill.gemm, NULL, NULL, NULL},
+        {"gemm", 0, "PROVIDER", "matrix products by auto, tile, block, clblast or ref", &fill.gemm, NULL, NULL, NULL},
     };
     size_t count;
     int status =

@@ -12,7 +12,7 @@ struct ob_embedding {
 
 ob_status ob_embedding_create(ob_context *ctx, const ob_embedding_desc *desc, ob_embedding **out, ob_error *err)
 {
-    const ob_source *const sources[] = {&ob_source_embedding_ref};
+    const ob_source *const sources[] = {&ob_source_storage, &ob_source_embedding_ref};
     ob_defines defines = OB_DEFINES_INIT;
     ob_program *program = NULL;
     ob_embedding *op = ob_calloc(1, sizeof *op);
@@ -20,7 +20,9 @@ ob_status ob_embedding_create(ob_context *ctx, const ob_embedding_desc *desc, ob
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the embeddings");
     op->desc = *desc;
     ob_defines_int(&defines, "WORD_BLOCK", (long)desc->word_block);
-    if (ob_program_create(ctx, "embedding", sources, 1, &defines, &program, err) != OB_OK ||
+    if (desc->word_half)
+        ob_defines_int(&defines, "STORAGE_HALF", 1);
+    if (ob_program_create(ctx, "embedding", sources, 2, &defines, &program, err) != OB_OK ||
         ob_kernel_create(program, "embedding__ref", &op->kernel, err) != OB_OK) {
         ob_program_destroy(program);
         ob_embedding_destroy(op);

@@ -7,7 +7,7 @@
 #define WORD_BLOCK 1
 #endif
 
-__kernel void embedding__ref(__global const float *word, __global const float *position,
+__kernel void embedding__ref(__global const STORED *word, __global const float *position,
                              __global const float *token_type, __global const int *input_ids,
                              __global const int *position_ids, __global const int *token_type_ids, __global float *dst,
                              const int tokens, const int hidden, const int vocab, const int positions, const int types)
@@ -23,6 +23,6 @@ __kernel void embedding__ref(__global const float *word, __global const float *p
     /* Unsigned: llvmpipe (Mesa 22.3) gets the signed division by a power of two wrong. */
     const uint panel = (uint)id / WORD_BLOCK, lane = (uint)id % WORD_BLOCK;
     const size_t at = ((size_t)panel * hidden + h) * WORD_BLOCK + lane;
-    const float sum = word[at] + token_type[(size_t)type * hidden + h];
+    const float sum = LOAD_STORED(word, at) + token_type[(size_t)type * hidden + h];
     dst[(size_t)t * hidden + h] = sum + position[(size_t)p * hidden + h];
 }

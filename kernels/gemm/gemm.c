@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* The first that accepts is taken. */
-static const ob__gemm_ops *const providers[] = {&ob__gemm_tile, &ob__gemm_clblast, &ob__gemm_ref};
+static const ob__gemm_ops *const providers[] = {&ob__gemm_tile, &ob__gemm_block, &ob__gemm_clblast, &ob__gemm_ref};
 #define PROVIDER_COUNT (sizeof providers / sizeof *providers)
 
 const char *ob_gemm_provider_name(ob_gemm_provider provider)
@@ -41,16 +41,28 @@ static ob_status choose(ob_gemm *gemm, ob_error *err)
                         gemm->desc.k);
 }
 
-ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *source, const char *kernel, ob_defines *defines, ob_error *err)
+void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const ob_source *sources[OB__GEMM_SOURCES],
+                      ob_defines *defines)
 {
-    const ob_source *const sources[] = {&ob_source_erf, &ob_source_tile, &ob_source_activation, source};
-    ob_program *program;
-    ob_defines_int(defines, "ACTIVATION", (long)gemm->desc.activation);
-    if (gemm->desc.residual)
+    const ob_source *const all[OB__GEMM_SOURCES] = {&ob_source_erf, &ob_source_tile, &ob_source_storage,
+                                                    &ob_source_activation, source};
+    memcpy(sources, all, sizeof all);
+    ob_defines_int(defines, "ACTIVATION", (long)desc->activation);
+    if (desc->residual)
         ob_defines_int(defines, "RESIDUAL", 1);
-    if (ob_program_create(gemm->ctx, kernel, sources, 4, defines, &program, err) != OB_OK)
+    if (desc->half_weights)
+        ob_defines_int(defines, "STORAGE_HALF", 1);
+}
+
+ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *source, const char *kernel, ob_defines *defines,
+                         ob_kernel **out, ob_error *err)
+{
+    const ob_source *sources[OB__GEMM_SOURCES];
+    ob_program *program;
+    ob__gemm_program(&gemm->desc, source, sources, defines);
+    if (ob_program_create(gemm->ctx, kernel, sources, OB__GEMM_SOURCES, defines, &program, err) != OB_OK)
         return ob_error_status(err);
-    ob_status status = ob_kernel_create(program, kernel, &gemm->kernel, err);
+    ob_status status = ob_kernel_create(program, kernel, out, err);
     ob_program_destroy(program);
     return status;
 }
@@ -58,8 +70,10 @@ ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *source, const char *ker
 ob_status ob_gemm_create(ob_context *ctx, const ob_gemm_desc *desc, ob_gemm **out, ob_error *err)
 {
     /* Kernels count in int. */
-    if (desc->n == 0 || desc->k == 0 || desc->n > INT32_MAX / 2 || desc->k > INT32_MAX / 2)
-        return ob_error_set(err, OB_ERR_INTERNAL, "a matrix product of %zu x %zu", desc->n, desc->k);
+    if (desc->n == 0 || desc->k == 0 || desc->n > INT32_MAX / 2 || desc->k > INT32_MAX / 2 || desc->variant < 0 ||
+        desc->variant > OB__GEMM_VARIANT_COUNT)
+        return ob_error_set(err, OB_ERR_INTERNAL, "a matrix product of %zu x %zu, variant %d", desc->n, desc->k,
+                            desc->variant);
     ob_gemm *gemm = ob_calloc(1, sizeof *gemm);
     if (gemm == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a matrix product");
@@ -79,6 +93,8 @@ void ob_gemm_destroy(ob_gemm *gemm)
     if (gemm == NULL)
         return;
     ob_kernel_destroy(gemm->kernel);
+    for (size_t i = 0; i < OB__GEMM_VARIANT_COUNT; i++)
+        ob_kernel_destroy(gemm->block_kernels[i]);
     ob_free(gemm);
 }
 
@@ -93,7 +109,7 @@ ob_status ob_gemm_enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, c
     if (m == 0)
         return OB_OK;
     if (weights->n != gemm->desc.n || weights->k != gemm->desc.k || weights->block != gemm->block ||
-        m > INT32_MAX / 2 || gemm->desc.residual != (residual != NULL))
+        weights->half != gemm->desc.half_weights || m > INT32_MAX / 2 || gemm->desc.residual != (residual != NULL))
         return ob_error_set(err, OB_ERR_INTERNAL, "weights of %zu x %zu for a matrix product of %zu x %zu, m %zu",
                             weights->n, weights->k, gemm->desc.n, gemm->desc.k, m);
     return gemm->ops->enqueue(gemm, weights, src, m, residual, dst, err);

@@ -13,7 +13,7 @@ static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc
     /* 17 to 27 GFLOPS on CPU devices whose peak is 438: it serves them only when it is asked for. */
     if (device->type == OB_DEVICE_CPU && desc->provider != OB_GEMM_CLBLAST)
         return "its kernels are slow on CPU devices";
-    return NULL;
+    return desc->half_weights ? "it has no half weights" : NULL;
 }
 
 static ob_status create(ob_gemm *gemm, ob_error *err)
@@ -25,7 +25,7 @@ static ob_status create(ob_gemm *gemm, ob_error *err)
     if (code != CLBlastSuccess)
         return ob_error_set(err, OB_ERR_DEVICE, "CLBlast: pinning its routine fails with %d", (int)code);
     ob_defines defines = OB_DEFINES_INIT;
-    return ob__gemm_build(gemm, &ob_source_gemm_epilogue, "gemm_epilogue__ref", &defines, err);
+    return ob__gemm_build(gemm, &ob_source_gemm_epilogue, "gemm_epilogue__ref", &defines, &gemm->kernel, err);
 }
 
 static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,

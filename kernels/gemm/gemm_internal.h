@@ -2,6 +2,8 @@
 #ifndef OBERTA_GEMM_INTERNAL_H
 #define OBERTA_GEMM_INTERNAL_H
 
+#include "gemm_block.h"
+
 #include <oberta/launch.h>
 #include <oberta/op_gemm.h>
 
@@ -11,16 +13,19 @@ struct ob_gemm {
     ob_context *ctx;
     ob_gemm_desc desc;
     const ob__gemm_ops *ops;
-    ob_kernel *kernel; /* the product itself, or what follows a library's */
+    ob_kernel *kernel; /* the product itself, or what follows a library's; block has its own */
     size_t block;      /* columns of a panel; 1: weights are plain row-major */
     size_t tile_m;     /* rows of a tile; 0 where there are no tiles */
     size_t rows_per_item;
+    ob_kernel *block_kernels[OB__GEMM_VARIANT_COUNT]; /* of block: those that were built, */
+    unsigned built_blocks;                            /* one bit each */
 };
 
 struct ob_gemm_weights {
-    ob_buffer *weight; /* (ceil(n / block), k, block) */
+    ob_buffer *weight; /* (ceil(n / block), k, block), float or half */
     ob_buffer *bias;   /* (ceil(n / block) * block) */
     size_t n, k, block;
+    bool half;
 };
 
 struct ob__gemm_ops {
@@ -33,10 +38,14 @@ struct ob__gemm_ops {
                          const ob_buffer *residual, ob_buffer *dst, ob_error *err);
 };
 
-extern const ob__gemm_ops ob__gemm_tile, ob__gemm_clblast, ob__gemm_ref;
+extern const ob__gemm_ops ob__gemm_tile, ob__gemm_block, ob__gemm_clblast, ob__gemm_ref;
 
-/* Builds the common headers and `source` with the defines of the epilogue, and makes `kernel`. */
+/* The program of a kernel file: the common headers before it, and the defines of epilogue and storage. */
+#define OB__GEMM_SOURCES 5
+void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const ob_source *sources[OB__GEMM_SOURCES],
+                      ob_defines *defines);
+/* Builds it and makes `kernel`. */
 ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *source, const char *kernel, ob_defines *defines,
-                         ob_error *err);
+                         ob_kernel **out, ob_error *err);
 
 #endif

@@ -9,7 +9,7 @@ DEFINE_ERF(float)
 #endif
 
 /* Global range: (n, m). */
-__kernel void gemm__ref(__global const float *src, __global const float *weight, __global const float *bias,
+__kernel void gemm__ref(__global const float *src, __global const STORED *weight, __global const float *bias,
                         __global const float *residual, __global float *dst, const int m, const int n, const int k)
 {
     const int j = (int)get_global_id(0);
@@ -17,14 +17,14 @@ __kernel void gemm__ref(__global const float *src, __global const float *weight,
     if (i >= m || j >= n)
         return;
     __global const float *a = src + (size_t)i * k;
-    __global const float *b = weight + (size_t)j * k;
+    __global const STORED *b = weight + (size_t)j * k;
     float4 sums = (float4)(0.0f);
     int t = 0;
     for (; t + 4 <= k; t += 4)
-        sums = fma(vload4(0, a + t), vload4(0, b + t), sums);
+        sums = fma(vload4(0, a + t), LOAD_STORED_FOUR(b, t), sums);
     float sum = (sums.x + sums.y) + (sums.z + sums.w);
     for (; t < k; t++)
-        sum = fma(a[t], b[t], sum);
+        sum = fma(a[t], LOAD_STORED(b, t), sum);
     const float x = sum + bias[j];
     float y = ACTIVATE(float, x);
 #ifdef RESIDUAL

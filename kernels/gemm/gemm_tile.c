@@ -5,7 +5,8 @@
 
 static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc)
 {
-    (void)desc;
+    if (desc->half_weights)
+        return "it has no half weights";
     return device->type == OB_DEVICE_CPU ? NULL : "its tiles are for CPU devices";
 }
 
@@ -21,7 +22,7 @@ static ob_status create(ob_gemm *gemm, ob_error *err)
     gemm->rows_per_item = rows < 4 * gemm->tile_m ? 4 * gemm->tile_m : rows;
     ob_defines defines = OB_DEFINES_INIT;
     ob__tile_define(&tile, &defines);
-    return ob__gemm_build(gemm, &ob_source_gemm_tile, "gemm__tile", &defines, err);
+    return ob__gemm_build(gemm, &ob_source_gemm_tile, "gemm__tile", &defines, &gemm->kernel, err);
 }
 
 /* How many rows each work-item gets changes who computes what, never the result. */

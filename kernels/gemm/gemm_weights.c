@@ -45,27 +45,55 @@ static void transpose(const float (*restrict block)[STRETCH], size_t count, size
                 out[t * width + j] = block[j][t];
 }
 
-static void pack_panel(const source *s, size_t first_row, size_t rows, size_t width, float *out)
+/* Where packed elements go: the device's memory as the host sees it, of float or of half. */
+typedef struct sink {
+    void *data;
+    bool half;
+} sink;
+
+static void put(const sink *out, size_t at, const float *values, size_t count)
 {
-    float block[MAX_BLOCK][STRETCH];
+    if (out->half)
+        ob_convert_to_f16((uint16_t *)out->data + at, values, count);
+    else
+        memcpy((float *)out->data + at, values, count * sizeof *values);
+}
+
+/* `at` is the panel's place in `out`. */
+static void pack_panel(const source *s, size_t first_row, size_t rows, size_t width, const sink *out, size_t at)
+{
+    float block[MAX_BLOCK][STRETCH], turned[STRETCH * MAX_BLOCK];
     memset(block, 0, sizeof block); /* rows beyond n are zeros */
-    for (size_t at = 0; at < s->k; at += STRETCH) {
-        size_t count = s->k - at < STRETCH ? s->k - at : STRETCH;
+    for (size_t t = 0; t < s->k; t += STRETCH) {
+        size_t count = s->k - t < STRETCH ? s->k - t : STRETCH;
         for (size_t j = 0; j < rows; j++)
-            read_row(s, first_row + j, at, count, block[j]);
-        transpose((const float(*)[STRETCH])block, count, width, out + at * width);
+            read_row(s, first_row + j, t, count, block[j]);
+        float *to = out->half ? turned : (float *)out->data + at + t * width;
+        transpose((const float(*)[STRETCH])block, count, width, to);
+        if (out->half)
+            put(out, at + t * width, turned, count * width);
     }
 }
 
-static void pack(const source *s, size_t n, size_t width, float *out)
+static void pack_rows(const source *s, size_t n, const sink *out)
+{
+    float stretch[STRETCH];
+    for (size_t row = 0; row < n; row++)
+        for (size_t t = 0; t < s->k; t += STRETCH) {
+            size_t count = s->k - t < STRETCH ? s->k - t : STRETCH;
+            read_row(s, row, t, count, stretch);
+            put(out, row * s->k + t, stretch, count);
+        }
+}
+
+static void pack(const source *s, size_t n, size_t width, const sink *out)
 {
     if (width == 1) {
-        for (size_t i = 0; i < s->count; out += s->parts[i].rows * s->k, i++)
-            ob_convert_to_f32(out, s->parts[i].weight, s->parts[i].weight_dtype, s->parts[i].rows * s->k);
+        pack_rows(s, n, out);
         return;
     }
     for (size_t row = 0; row < n; row += width)
-        pack_panel(s, row, n - row < width ? n - row : width, width, out + row * s->k);
+        pack_panel(s, row, n - row < width ? n - row : width, width, out, row * s->k);
 }
 
 static void pack_bias(const source *s, size_t padded, float *out)
@@ -84,7 +112,8 @@ static ob_status fill(ob_gemm_weights *w, const source *s, size_t padded, ob_err
     void *mapped;
     if (ob_buffer_map_write(w->weight, &mapped, err) != OB_OK)
         return ob_error_status(err);
-    pack(s, w->n, w->block, mapped);
+    const sink out = {mapped, w->half};
+    pack(s, w->n, w->block, &out);
     if (ob_buffer_unmap(w->weight, mapped, err) != OB_OK || ob_buffer_map_write(w->bias, &mapped, err) != OB_OK)
         return ob_error_status(err);
     pack_bias(s, padded, mapped);
@@ -98,12 +127,12 @@ ob_status ob_gemm_weights_create(const ob_gemm *gemm, const ob_gemm_part *parts,
     for (size_t i = 0; i < part_count; i++)
         rows += parts[i].rows;
     if (rows != n || !ob_size_align(n, gemm->block, &padded) || !ob_size_mul(padded, k, &bytes) ||
-        !ob_size_mul(bytes, sizeof(float), &bytes))
+        !ob_size_mul(bytes, gemm->desc.half_weights ? sizeof(uint16_t) : sizeof(float), &bytes))
         return ob_error_set(err, OB_ERR_INTERNAL, "%zu rows of weights for a matrix product of %zu x %zu", rows, n, k);
     ob_gemm_weights *w = ob_calloc(1, sizeof *w);
     if (w == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for weights");
-    *w = (ob_gemm_weights){.n = n, .k = k, .block = gemm->block};
+    *w = (ob_gemm_weights){.n = n, .k = k, .block = gemm->block, .half = gemm->desc.half_weights};
     const source s = {parts, part_count, k};
     if (ob_buffer_create(gemm->ctx, bytes, "weight", &w->weight, err) != OB_OK ||
         ob_buffer_create(gemm->ctx, padded * sizeof(float), "bias", &w->bias, err) != OB_OK ||

@@ -41,10 +41,10 @@ static ob_status create_gemms(ob__encoder *e, ob_context *ctx, const ob_roberta_
     ob_activation act;
     if (!ob_activation_from_name(config->hidden_act, &act))
         return ob_error_set(err, OB_ERR_INTERNAL, "unknown activation '%s'", config->hidden_act);
-    ob_gemm_desc qkv = {3 * hidden, hidden, OB_ACT_NONE, false, provider};
-    ob_gemm_desc attention_output = {hidden, hidden, OB_ACT_NONE, true, provider};
-    ob_gemm_desc inner = {intermediate, hidden, act, false, provider};
-    ob_gemm_desc output = {hidden, intermediate, OB_ACT_NONE, true, provider};
+    ob_gemm_desc qkv = {3 * hidden, hidden, OB_ACT_NONE, false, provider, false, 0};
+    ob_gemm_desc attention_output = {hidden, hidden, OB_ACT_NONE, true, provider, false, 0};
+    ob_gemm_desc inner = {intermediate, hidden, act, false, provider, false, 0};
+    ob_gemm_desc output = {hidden, intermediate, OB_ACT_NONE, true, provider, false, 0};
     if (ob_gemm_create(ctx, &qkv, &e->qkv_gemm, err) != OB_OK ||
         ob_gemm_create(ctx, &attention_output, &e->attention_output_gemm, err) != OB_OK ||
         ob_gemm_create(ctx, &inner, &e->intermediate_gemm, err) != OB_OK ||
@@ -56,8 +56,12 @@ static ob_status create_gemms(ob__encoder *e, ob_context *ctx, const ob_roberta_
 static ob_status create_operators(ob__encoder *e, ob_context *ctx, const ob_roberta_config *config, size_t word_block,
                                   size_t max_length, size_t max_tokens, size_t max_sequences, ob_error *err)
 {
-    ob_embedding_desc embedding = {config->hidden_size, config->vocab_size, config->type_vocab_size,
-                                   config->max_position_embeddings, word_block};
+    ob_embedding_desc embedding = {config->hidden_size,
+                                   config->vocab_size,
+                                   config->type_vocab_size,
+                                   config->max_position_embeddings,
+                                   word_block,
+                                   false};
     ob_layer_norm_desc norm = {config->hidden_size, config->layer_norm_eps, OB_LAYER_NORM_AUTO};
     ob_attention_desc attention = {.heads = config->num_attention_heads,
                                    .head_size = config->hidden_size / config->num_attention_heads,

@@ -33,8 +33,8 @@ static ob_status create_operators(ob__lm_head *h, const ob_roberta_config *confi
                                   ob_error *err)
 {
     size_t hidden = config->hidden_size;
-    ob_gemm_desc dense = {hidden, hidden, OB_ACT_GELU, false, provider};
-    ob_gemm_desc decoder = {config->vocab_size, hidden, OB_ACT_NONE, false, provider};
+    ob_gemm_desc dense = {hidden, hidden, OB_ACT_GELU, false, provider, false, 0};
+    ob_gemm_desc decoder = {config->vocab_size, hidden, OB_ACT_NONE, false, provider, false, 0};
     ob_layer_norm_desc norm = {hidden, config->layer_norm_eps, OB_LAYER_NORM_AUTO};
     ob_top_k_desc top_k = {config->vocab_size, h->device_top_k, h->max_rows};
     if (ob_gemm_create(h->ctx, &dense, &h->dense_gemm, err) != OB_OK ||

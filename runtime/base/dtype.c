@@ -1,4 +1,4 @@
-/* Element types and exact conversion to float. */
+/* Element types and their conversions. */
 #include <oberta/dtype.h>
 #include <string.h>
 
@@ -71,4 +71,33 @@ void ob_convert_to_f32(float *dst, const void *src, ob_dtype dtype, size_t count
             dst[i] = (float)value;
         }
     }
+}
+
+static uint32_t bits_from_float(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* The last place of a subnormal half is 2^-24, which is that of the float 0.5: adding that lets the addition round. For
+ * the others, half of the last place that is kept is added in the integers, less one where the tie goes down to even.
+ */
+static uint16_t half_from_float(float value)
+{
+    uint32_t bits = bits_from_float(value), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7FFFFFFFu;
+    if (magnitude > 0x7F800000u)
+        return (uint16_t)(sign | 0x7E00u);
+    if (magnitude < 0x38800000u) /* 2^-14 */
+        return (uint16_t)(sign | (bits_from_float(float_from_bits(magnitude) + 0.5f) - 0x3F000000u));
+    if (magnitude >= 0x477FF000u) /* 65,520 */
+        return (uint16_t)(sign | 0x7C00u);
+    uint32_t odd = magnitude >> 13 & 1;
+    return (uint16_t)(sign | ((magnitude - 0x38000000u + 0xFFFu + odd) >> 13));
+}
+
+void ob_convert_to_f16(uint16_t *dst, const float *src, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        dst[i] = half_from_float(src[i]);
 }

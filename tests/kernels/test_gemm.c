@@ -1,7 +1,9 @@
-/* Every provider and epilogue against double precision: |error| <= 8 u sum |a b| for the product, u = 2^-24, and what
- * the activation may add; the same bits for a row in every batch; nothing written behind the result. */
+/* Every provider, block and epilogue against double precision: |error| <= 8 u sum |a b| for the product, u = 2^-24, and
+ * what the activation may add; the same bits for a row in every batch and from every block; nothing written behind the
+ * result. */
 #include "test_support.h"
 
+#include "gemm_block.h"
 #include "reference.h"
 #include "test_device.h"
 
@@ -39,13 +41,18 @@ static void free_problem(problem *p)
     free(p->dst);
 }
 
+typedef struct way {
+    ob_gemm_provider provider;
+    bool half_weights;
+    int variant; /* of block: 1 + a row of its table */
+} way;
+
 /* False where the provider refuses the device; nothing else may. */
-static bool run(const problem *p, ob_gemm_provider provider, ob_activation activation, bool residual, size_t parts,
-                float *dst)
+static bool run_way(const problem *p, way how, ob_activation activation, bool residual, size_t parts, float *dst)
 {
     static ob_error err;
     ob_error_clear(&err);
-    ob_gemm_desc desc = {p->n, p->k, activation, residual, provider};
+    ob_gemm_desc desc = {p->n, p->k, activation, residual, how.provider, how.half_weights, how.variant};
     ob_gemm *gemm;
     ob_gemm_weights *weights;
     ob_buffer *src, *res, *out;
@@ -80,6 +87,12 @@ static bool run(const problem *p, ob_gemm_provider provider, ob_activation activ
     return true;
 }
 
+static bool run(const problem *p, ob_gemm_provider provider, ob_activation activation, bool residual, size_t parts,
+                float *dst)
+{
+    return run_way(p, (way){provider, false, 0}, activation, residual, parts, dst);
+}
+
 static void check(const problem *p, const char *what, ob_activation activation, bool residual)
 {
     for (size_t i = 0; i < p->m; i++)
@@ -102,42 +115,159 @@ static void check(const problem *p, const char *what, ob_activation activation, 
 
 static const ob_gemm_provider all[] = {OB_GEMM_REF, OB_GEMM_TILE, OB_GEMM_CLBLAST};
 
-static void test_gemm_is_right_for_every_shape(void **state)
+/* Calls `body` for each line of shapes/gemm.txt. */
+static void each_shape(void (*body)(size_t m, size_t n, size_t k))
 {
-    (void)state;
     char path[512], line[128];
     snprintf(path, sizeof path, "%s/../kernels/shapes/gemm.txt", test_data());
     FILE *file = fopen(path, "r");
     assert_non_null(file);
-    size_t m, n, k, served[3] = {0};
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "%zu %zu %zu", &m, &n, &k) != 3 || (test_lane_is("oclgrind") && m * n * k > 10000))
-            continue;
-        problem p = make_problem(m, n, k);
-        for (size_t i = 0; i < 3; i++) {
-            /* CLBlast under Oclgrind is not ours to check; on llvmpipe each of its shapes takes seconds. */
-            if (all[i] == OB_GEMM_CLBLAST &&
-                (test_lane_is("oclgrind") || (test_lane_is("rusticl") && m * n * k > 100000)))
-                continue;
-            if (all[i] == OB_GEMM_TILE && test_lane_is("rusticl") && m % 2 == 0)
-                continue;
-            if (run(&p, all[i], OB_ACT_NONE, true, 1, p.dst)) {
-                check(&p, ob_gemm_provider_name(all[i]), OB_ACT_NONE, true);
-                served[i]++;
-            }
-        }
-        free_problem(&p);
-    }
+    size_t m, n, k;
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "%zu %zu %zu", &m, &n, &k) == 3 && !(test_lane_is("oclgrind") && m * n * k > 10000))
+            body(m, n, k);
     fclose(file);
+}
+
+static size_t served[3];
+
+static void check_shape(size_t m, size_t n, size_t k)
+{
+    problem p = make_problem(m, n, k);
+    for (size_t i = 0; i < 3; i++) {
+        /* CLBlast under Oclgrind is not ours to check; on llvmpipe each of its shapes takes seconds. */
+        if (all[i] == OB_GEMM_CLBLAST && (test_lane_is("oclgrind") || (test_lane_is("rusticl") && m * n * k > 100000)))
+            continue;
+        if (all[i] == OB_GEMM_TILE && test_lane_is("rusticl") && m % 2 == 0)
+            continue;
+        if (run(&p, all[i], OB_ACT_NONE, true, 1, p.dst)) {
+            check(&p, ob_gemm_provider_name(all[i]), OB_ACT_NONE, true);
+            served[i]++;
+        }
+    }
+    free_problem(&p);
+}
+
+static void test_gemm_is_right_for_every_shape(void **state)
+{
+    (void)state;
+    each_shape(check_shape);
     printf("ref %zu, tile %zu, clblast %zu shapes; worst error %.0f %% of the bound\n", served[0], served[1], served[2],
            worst * 100);
     assert_true(served[0] > 3);
+}
+
+/* Every block gives the first one's bits. llvmpipe compiles a block for seconds, so there each shape has one of them.
+ */
+static size_t blocks_served;
+
+static void check_blocks(size_t m, size_t n, size_t k)
+{
+    static size_t turn;
+    problem p = make_problem(m, n, k);
+    float *again = malloc((m * n + GUARD) * 4);
+    bool first = true;
+    for (int v = 1; v <= OB__GEMM_VARIANT_COUNT; v++) {
+        if (test_lane_is("rusticl") && (size_t)v != 1 + turn % OB__GEMM_VARIANT_COUNT)
+            continue;
+        if (!run_way(&p, (way){OB_GEMM_BLOCK, false, v}, OB_ACT_NONE, true, 1, first ? p.dst : again))
+            continue;
+        if (first)
+            check(&p, ob__gemm_variants[v - 1].name, OB_ACT_NONE, true);
+        else if (memcmp(p.dst, again, m * n * 4) != 0)
+            fail_msg("m %zu n %zu k %zu: block %s gives other bits", m, n, k, ob__gemm_variants[v - 1].name);
+        first = false;
+        blocks_served++;
+    }
+    turn++;
+    free(again);
+    free_problem(&p);
+}
+
+static void test_gemm_blocks_agree_for_every_shape(void **state)
+{
+    (void)state;
+    each_shape(check_blocks);
+    printf("%zu blocks\n", blocks_served);
+    assert_true(blocks_served > 3);
+}
+
+/* To half precision and back: 11 significant bits, from 2^-24 on. */
+static float rounded_to_half(float x)
+{
+    int exponent;
+    frexp((double)x, &exponent);
+    double place = ldexp(1, exponent - 11 > -24 ? exponent - 11 : -24);
+    return (float)(rint((double)x / place) * place);
+}
+
+static void test_gemm_keeps_half_weights(void **state)
+{
+    (void)state;
+    bool small = test_lane_is("oclgrind");
+    problem p = make_problem(9, 37, small ? 16 : 80);
+    float *again = malloc((p.m * p.n + GUARD) * 4);
+    p.weight[0] = 0x1.ffep-15f * 0x1p-9f; /* a subnormal half, between two of them */
+    p.weight[1] = 1.0f + 0x1p-11f;        /* ties */
+    p.weight[2] = 1.0f + 0x3p-11f;
+    for (size_t v = 0; v <= OB__GEMM_VARIANT_COUNT; v++) {
+        way how = {v == 0 ? OB_GEMM_REF : OB_GEMM_BLOCK, true, (int)v};
+        if (test_lane_is("rusticl") && v > 0 && v % 3 != 0)
+            continue;
+        problem q = p;
+        q.weight = malloc(p.n * p.k * 4);
+        for (size_t i = 0; i < p.n * p.k; i++)
+            q.weight[i] = rounded_to_half(p.weight[i]);
+        /* What was rounded beforehand gives the same bits as what create rounds. */
+        if (run_way(&p, how, OB_ACT_NONE, false, 2, p.dst)) {
+            assert_true(run_way(&q, how, OB_ACT_NONE, false, 1, again));
+            assert_memory_equal(p.dst, again, p.m * p.n * 4);
+            check(&q, v == 0 ? "ref" : ob__gemm_variants[v - 1].name, OB_ACT_NONE, false);
+        }
+        free(q.weight);
+    }
+    static const ob_gemm_provider others[] = {OB_GEMM_TILE, OB_GEMM_CLBLAST};
+    for (size_t i = 0; i < 2; i++)
+        assert_false(run_way(&p, (way){others[i], true, 0}, OB_ACT_NONE, false, 1, p.dst));
+    free(again);
+    free_problem(&p);
+}
+
+static const char *pick(size_t m, size_t n, size_t units, size_t group, uint64_t local_bytes)
+{
+    ob_device_info device = {
+        .max_work_group = group, .max_work_items = {group, group, group}, .local_bytes = local_bytes};
+    unsigned fitting = ob__gemm_variants_that_fit(&device);
+    return fitting == 0 ? "none" : ob__gemm_variants[ob__gemm_variant_pick(m, n, units, fitting)].name;
+}
+
+static void test_gemm_picks_a_block(void **state)
+{
+    (void)state;
+    assert_string_equal(pick(8192, 768, 40, 256, 65536), "128x128");
+    assert_string_equal(pick(8192, 768, 40, 256, 16384), "128x128");
+    assert_string_equal(pick(8192, 768, 40, 128, 65536), "64x128");
+    assert_string_equal(pick(512, 768, 24, 256, 65536), "64x128");
+    assert_string_equal(pick(256, 768, 24, 256, 65536), "64x64");
+    assert_string_equal(pick(128, 768, 60, 256, 65536), "16x32"); /* as many groups as there can be */
+    assert_string_equal(pick(16, 50265, 60, 256, 65536), "16x64");
+    assert_string_equal(pick(1, 768, 60, 256, 65536), "16x32");
+    assert_string_equal(pick(1, 768, 60, 16, 65536), "16x16");
+    assert_string_equal(pick(8192, 768, 8, 1, 65536), "8x4");
+    assert_string_equal(pick(8192, 768, 8, 256, 1024), "8x4");
+    assert_string_equal(pick(8192, 768, 8, 256, 128), "none");
+    for (size_t i = 0; i < OB__GEMM_VARIANT_COUNT; i++)
+        assert_true(ob__gemm_variant_local_bytes(&ob__gemm_variants[i]) <= 16384);
 }
 
 static void test_gemm_has_every_activation(void **state)
 {
     (void)state;
     problem p = make_problem(7, 19, 24);
+    for (int a = 0; a < OB_ACTIVATION_COUNT; a++) /* a small block and a large one, which compile slowly */
+        if ((a % 4 == 1 || test_lane_is("pocl")) &&
+            run_way(&p, (way){OB_GEMM_BLOCK, false, a == 1 ? 1 : 6}, (ob_activation)a, false, 1, p.dst))
+            check(&p, "block", (ob_activation)a, false);
     for (size_t i = 0; i < (test_lane_is("pocl") ? 3u : 2u); i++)
         for (int a = 0; a < OB_ACTIVATION_COUNT; a++)
             /* llvmpipe compiles a tile for three seconds; the activations themselves are the same text in all kernels.
@@ -154,16 +284,17 @@ static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
     (void)state;
     if (test_lane_is("oclgrind"))
         skip();
+    static const ob_gemm_provider providers[] = {OB_GEMM_REF, OB_GEMM_TILE, OB_GEMM_CLBLAST, OB_GEMM_BLOCK};
     problem p = make_problem(29, 50, 96);
-    for (size_t i = 0; i < 3; i++) {
-        if (!run(&p, all[i], OB_ACT_GELU, false, 1, p.dst))
+    for (size_t i = 0; i < 4; i++) {
+        if (!run(&p, providers[i], OB_ACT_GELU, false, 1, p.dst))
             continue;
         for (size_t row = 0; row < p.m; row += 7) {
             problem one = p;
             one.m = 1;
             one.src = p.src + row * p.k;
             one.dst = malloc((p.n + GUARD) * 4);
-            assert_true(run(&one, all[i], OB_ACT_GELU, false, 1, one.dst));
+            assert_true(run(&one, providers[i], OB_ACT_GELU, false, 1, one.dst));
             assert_memory_equal(one.dst, p.dst + row * p.n, p.n * 4);
             free(one.dst);
         }
@@ -188,6 +319,9 @@ int main(void)
     ctx = test_context_open();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm_is_right_for_every_shape),
+        cmocka_unit_test(test_gemm_blocks_agree_for_every_shape),
+        cmocka_unit_test(test_gemm_keeps_half_weights),
+        cmocka_unit_test(test_gemm_picks_a_block),
         cmocka_unit_test(test_gemm_has_every_activation),
         cmocka_unit_test(test_gemm_rows_do_not_depend_on_the_batch),
         cmocka_unit_test(test_gemm_takes_weights_in_parts),

@@ -102,7 +102,7 @@ static void test_embedding_adds_three_tables(void **state)
         for (size_t r = 0; r < VOCAB; r++)
             for (size_t k = 0; k < HIDDEN; k++)
                 packed[((r / block) * HIDDEN + k) * block + r % block] = word[r * HIDDEN + k];
-        ob_embedding_desc desc = {HIDDEN, VOCAB, TYPES, POSITIONS, block};
+        ob_embedding_desc desc = {HIDDEN, VOCAB, TYPES, POSITIONS, block, false};
         ob_embedding *op;
         test_ok(ob_embedding_create(ctx, &desc, &op, &err), &err);
         ob_buffer *b[] = {upload(packed, padded * HIDDEN * 4),

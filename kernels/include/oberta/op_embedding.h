@@ -1,7 +1,7 @@
 /* Token embeddings: dst[t] = (word[input_ids[t]] + token_type[token_type_ids[t]]) + position[position_ids[t]].
  *
  * word (vocab_size, hidden) in blocked layout (op_gemm.h), token_type (type_vocab_size, hidden), position
- * (max_position_embeddings, hidden), dst (total_tokens, hidden), float32. Sums in this order, as transformers does.
+ * (max_position_embeddings, hidden), dst (total_tokens, hidden), float32 (word: or float16). Sums in this order, as transformers does.
  * Ids are int32 on the device and must have been checked by the caller; kernels clamp them all the same. */
 #ifndef OBERTA_OP_EMBEDDING_H
 #define OBERTA_OP_EMBEDDING_H
@@ -12,6 +12,7 @@ typedef struct ob_embedding_desc {
     size_t hidden_size;
     size_t vocab_size, type_vocab_size, max_position_embeddings;
     size_t word_block; /* ob_gemm_weights_block, or 1 for a plain table */
+    bool word_half;    /* word is float16, as a gemm with half_weights keeps it */
 } ob_embedding_desc;
 
 typedef struct ob_embedding ob_embedding;

@@ -3,7 +3,8 @@
  *     dst[i][j] = act(sum_k src[i][k] * weight[j][k] + bias[j]) + residual[i][j]      i < m, j < n
  *
  * src (m, k), weight (n, k) as checkpoints store it, bias (n), residual and dst (m, n), all float32, row-major, dense.
- * Three providers do it: `ref` (plain, any device), `tile` (register tiles for CPU devices), `clblast` (GPUs).
+ * Four providers do it: `tile` (register tiles, CPU devices), `block` (local memory, GPUs), `clblast`, `ref` (plain, any
+ * device).
  * The sum over k is done in an order that depends on the provider and k alone, never on m: a row's bits are the same in
  * every batch. Error bound of each: |error| <= 8 u sum_k |src * weight| before the epilogue, u = 2^-24. */
 #ifndef OBERTA_OP_GEMM_H
@@ -17,16 +18,19 @@ typedef enum ob_gemm_provider {
     OB_GEMM_AUTO, /* the first of the ordered table that accepts the device and the shape */
     OB_GEMM_REF,
     OB_GEMM_TILE,
-    OB_GEMM_CLBLAST
+    OB_GEMM_CLBLAST,
+    OB_GEMM_BLOCK
 } ob_gemm_provider;
 
-const char *ob_gemm_provider_name(ob_gemm_provider provider); /* "auto", "ref", "tile", "clblast" */
+const char *ob_gemm_provider_name(ob_gemm_provider provider); /* "auto", "ref", "tile", "clblast", "block" */
 
 typedef struct ob_gemm_desc {
     size_t n, k;              /* > 0 */
     ob_activation activation; /* OB_ACT_NONE for a plain linear layer */
     bool residual;
     ob_gemm_provider provider;
+    bool half_weights; /* weights are kept as float16, rounded to nearest even; sums stay float32; block and ref only */
+    int variant;       /* of block: 0 chooses by m; for tests and tools 1 + a row of its table (gemm_block.h) */
 } ob_gemm_desc;
 
 typedef struct ob_gemm ob_gemm;
@@ -56,7 +60,8 @@ ob_status ob_gemm_weights_create(const ob_gemm *gemm, const ob_gemm_part *parts,
 void ob_gemm_weights_destroy(ob_gemm_weights *weights);
 
 /* The layout, for the embedding look-up which shares a tied decoder's memory: element (row, k) of the matrix stands at
- * ((row / block) * K + k) * block + row % block. A block of 1 is plain row-major. */
+ * ((row / block) * K + k) * block + row % block. A block of 1 is plain row-major. Elements are float32, or float16
+ * where desc.half_weights. */
 const ob_buffer *ob_gemm_weights_buffer(const ob_gemm_weights *weights);
 size_t ob_gemm_weights_block(const ob_gemm_weights *weights);
 

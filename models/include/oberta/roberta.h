@@ -17,7 +17,7 @@ typedef struct ob_roberta_options {
     size_t max_length;    /* the longest sequence; 0: the model's own limit */
     bool lm_head;         /* load the masked-LM head */
     size_t top_k;     /* the most that a batch will ask for; more than OB_TOP_K_MAX is chosen on the host; 0: none */
-    const char *gemm; /* provider of matrix products: "auto", "ref", "tile", "clblast" */
+    const char *gemm; /* provider of matrix products: "auto", "tile", "block", "clblast", "ref" */
 } ob_roberta_options;
 
 void ob_roberta_options_default(ob_roberta_options *options);

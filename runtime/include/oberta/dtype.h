@@ -43,6 +43,9 @@ bool ob_dtype_is_float(ob_dtype dtype);
  * nearest even. `src` needs no alignment. */
 void ob_convert_to_f32(float *dst, const void *src, ob_dtype dtype, size_t count);
 
+/* dst[i] = the bits of float16(src[i]), rounded to nearest even; above 65,519 is infinity, NaN stays NaN. */
+void ob_convert_to_f16(uint16_t *dst, const float *src, size_t count);
+
 #ifdef __cplusplus
 }
 #endif
