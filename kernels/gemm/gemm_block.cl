@@ -139,8 +139,10 @@ static void finish(const float4 x, __global const float *residual, __global floa
     }
 #else
 #ifdef RESIDUAL
-    const int last = max(n - 1 - column, 0);
-    y += (float4)(residual[at], residual[at + min(1, last)], residual[at + min(2, last)], residual[at + min(3, last)]);
+    /* Columns from n on read column n - 1. */
+    __global const float *r = residual + at;
+    const int last = n - 1 - column;
+    y += (float4)(r[min(0, last)], r[min(1, last)], r[min(2, last)], r[min(3, last)]);
 #endif
     if (column < n)
         dst[at] = y.s0;

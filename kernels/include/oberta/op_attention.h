@@ -9,20 +9,26 @@
 
 #include <oberta/buffer.h>
 
-typedef enum ob_attention_variant { OB_ATTENTION_AUTO, OB_ATTENTION_REF, OB_ATTENTION_STRIP } ob_attention_variant;
+typedef enum ob_attention_variant {
+    OB_ATTENTION_AUTO,
+    OB_ATTENTION_REF,
+    OB_ATTENTION_STRIP,
+    OB_ATTENTION_ONLINE
+} ob_attention_variant;
 
 typedef struct ob_attention_desc {
     size_t heads, head_size;
     size_t max_sequence;              /* the longest sequence that will ever be planned */
     size_t max_tokens, max_sequences; /* of a batch: sizes what plan needs on the device */
     ob_attention_variant variant;
+    size_t queries; /* of a work-group of online; 0: by the device; for tests and tools */
 } ob_attention_desc;
 
 typedef struct ob_attention ob_attention;
 
 ob_status ob_attention_create(ob_context *ctx, const ob_attention_desc *desc, ob_attention **out, ob_error *err);
 void ob_attention_destroy(ob_attention *op);
-const char *ob_attention_variant_used(const ob_attention *op); /* "ref", "strip" */
+const char *ob_attention_variant_used(const ob_attention *op); /* "ref", "strip", "online" */
 
 /* Device memory that enqueue needs as `workspace` for a batch of max_tokens, in bytes; may be 0. */
 size_t ob_attention_workspace_bytes(const ob_attention *op);
