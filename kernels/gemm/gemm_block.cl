@@ -92,36 +92,33 @@
 DEFINE_ERF(float4)
 #endif
 
-/* Four elements of a row of src from t on, zeros beyond k. Where k is whole in steps, only the fetch behind the last step
- * begins beyond it, and gets the last step's again, unused. */
-static float4 load_src(__global const float *row, const int t, const int first, const int k)
+/* What a load reads: a pointer that all work-items share, moved by steps, and an offset of the work-item's own, so that
+ * only the latter takes registers. Where k is whole in steps, nothing but the fetch behind the last step begins beyond k;
+ * it gets the last step's elements again, unused. */
+
+/* Four elements of a row of src from t + first on, zeros beyond k. `row` is the row's place. */
+static float4 load_src(__global const float *src, const int row, const int t, const int first, const int k)
 {
 #ifdef K_WHOLE
-    return *(__global const float4 *)(row + (min(t, k - BLOCK_K) + first));
+    return *(__global const float4 *)(src + min(t, k - BLOCK_K) + (row + first));
 #else
     const int at = t + first, last = k - 1;
-    return (float4)(at < k ? row[min(at, last)] : 0.0f, at + 1 < k ? row[min(at + 1, last)] : 0.0f,
-                    at + 2 < k ? row[min(at + 2, last)] : 0.0f, at + 3 < k ? row[min(at + 3, last)] : 0.0f);
+    src += row;
+    return (float4)(at < k ? src[min(at, last)] : 0.0f, at + 1 < k ? src[min(at + 1, last)] : 0.0f,
+                    at + 2 < k ? src[min(at + 2, last)] : 0.0f, at + 3 < k ? src[min(at + 3, last)] : 0.0f);
 #endif
 }
 
-/* Four columns of a row of a panel, zeros beyond k. */
-static float4 load_weight(__global const STORED *panel, const int t, const int first, const int k)
+/* Four columns of row t + first of a panel, zeros beyond k; halves stay as they are until they go to local memory. */
+static STORED_FOUR load_weight(__global const STORED *weight, const int columns, const int t, const int first,
+                               const int k)
 {
 #ifdef K_WHOLE
-    const size_t at = (size_t)(min(t, k - BLOCK_K) + first) * PANEL;
+    return *(__global const STORED_FOUR *)(weight + (size_t)min(t, k - BLOCK_K) * PANEL + (columns + first * PANEL));
 #else
-    const size_t at = (size_t)min(t + first, k - 1) * PANEL;
-#endif
-#ifdef STORAGE_HALF
-    const float4 x = LOAD_STORED_FOUR(panel, at);
-#else
-    const float4 x = *(__global const float4 *)(panel + at);
-#endif
-#ifdef K_WHOLE
-    return x;
-#else
-    return t + first < k ? x : (float4)(0.0f);
+    const size_t at = (size_t)min(t + first, k - 1) * PANEL + columns;
+    const STORED_FOUR four = *(__global const STORED_FOUR *)(weight + at);
+    return t + first < k ? four : (STORED_FOUR)(0);
 #endif
 }
 
@@ -156,11 +153,11 @@ static void finish(const float4 x, __global const float *residual, __global floa
 }
 
 #define DECLARE_A(l)                                                                                                   \
-    __global const float *a_row##l = src + (size_t)min(row + a_first + l * A_ROWS, m - 1) * k;                         \
+    const int a_row##l = (min(row + a_first + l * A_ROWS, m - 1) - row) * k;                                           \
     float4 next_a##l;
-#define DECLARE_B(l) float4 next_b##l;
-#define FETCH_A(l)   next_a##l = load_src(a_row##l, t, a_k, k);
-#define FETCH_B(l)   next_b##l = load_weight(panel, t, b_first + l * B_ROWS, k);
+#define DECLARE_B(l) STORED_FOUR next_b##l;
+#define FETCH_A(l)   next_a##l = load_src(block_src, a_row##l, t, a_k, k);
+#define FETCH_B(l)   next_b##l = load_weight(block_weight, b_columns, t, b_first + l * B_ROWS, k);
 #define KEEP_A(l)                                                                                                      \
     {                                                                                                                  \
         __local float *to = (__local float *)a_tile + a_k * A_STRIDE + a_first + l * A_ROWS;                           \
@@ -169,7 +166,7 @@ static void finish(const float4 x, __global const float *residual, __global floa
         to[2 * A_STRIDE] = next_a##l.s2;                                                                               \
         to[3 * A_STRIDE] = next_a##l.s3;                                                                               \
     }
-#define KEEP_B(l) b_tile[item + l * ITEMS] = next_b##l;
+#define KEEP_B(l) b_tile[item + l * ITEMS] = FLOAT_FOUR(next_b##l);
 #define DECLARE_SUMS(i, a) float4 c##i##0 = (float4)(0.0f); IF_WIDE(float4 c##i##1 = (float4)(0.0f);)
 #define MULTIPLY(i, a)                                                                                                 \
     c##i##0 = fma((float4)(a), b0, c##i##0);                                                                           \
@@ -195,11 +192,13 @@ gemm__block(__global const float *restrict src, __global const STORED *restrict 
     const int group0 = (int)get_group_id(0), group1 = (int)get_group_id(1);
     const int row = (m_first != 0 ? group0 : group1) * BLOCK_M;
     const int column = (m_first != 0 ? group1 : group0) * BLOCK_N;
-    const int last_panel = (n - 1) / PANEL;
+    const int panel = column / PANEL, last_panel = (n - 1) / PANEL;
+    __global const float *block_src = src + (size_t)row * k;
+    __global const STORED *block_weight = weight + (size_t)panel * k * PANEL;
     /* What this work-item brings of each step. */
     const int a_k = item % (BLOCK_K / 4) * 4, a_first = item / (BLOCK_K / 4);
     const int b_first = item / (BLOCK_N / 4), b_column = column + item % (BLOCK_N / 4) * 4;
-    __global const STORED *panel = weight + (size_t)min(b_column / PANEL, last_panel) * k * PANEL + b_column % PANEL;
+    const int b_columns = (min(b_column / PANEL, last_panel) - panel) * k * PANEL + b_column % PANEL;
     EACH_A(DECLARE_A)
     EACH_B(DECLARE_B)
     EACH_ROW(DECLARE_SUMS)
