@@ -13,9 +13,7 @@ import time
 import backends
 import workloads
 
-MIN_PASSES = 3
-MIN_LATENCY_PASSES = 10
-LATENCY_TOKENS = 512  # a pass of at most that many tokens is short enough for more passes
+MIN_PASSES = 3  # unless they take more than three times the seconds asked for
 
 
 def pad(batch, vocab_size, mask_id=None):
@@ -76,13 +74,10 @@ class Job:
 
 def measure(job, seconds):
     """One pass to warm up, then passes for that many seconds, and some more if they were few."""
-    first = job.time_pass()
-    tokens = workloads.count_tokens(job.batches)
-    least = MIN_LATENCY_PASSES if tokens <= LATENCY_TOKENS else MIN_PASSES
-    times = []
-    while sum(times) < seconds or len(times) < least:
+    first, times = job.time_pass(), []
+    while sum(times) < seconds or (len(times) < MIN_PASSES and sum(times) < 3 * seconds):
         times.append(job.time_pass())
-    middle = statistics.median(times)
+    tokens, middle = workloads.count_tokens(job.batches), statistics.median(times)
     return {"tokens_per_s": tokens / middle, "p50_ms": middle * 1e3, "first_run_ms": first * 1e3,
             "load_ms": job.load_ms, "passes": len(times)}
 

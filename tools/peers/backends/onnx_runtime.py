@@ -10,7 +10,8 @@ HEADS = ["encoder", "logits"]
 def convert(model, head, target):
     import torch
     axes = {0: "rows", 1: "length"}
-    torch.onnx.export(torch_graph.traceable(model, head), torch_graph.example(), str(Path(target) / "model.onnx"),
+    graph = torch_graph.traceable(model, head, "eager")  # 10 % faster in ONNX Runtime than what "sdpa" unfolds to
+    torch.onnx.export(graph, torch_graph.example(), str(Path(target) / "model.onnx"),
                       input_names=torch_graph.INPUTS, output_names=[torch_graph.OUTPUT], opset_version=17, dynamo=False,
                       dynamic_axes={name: axes for name in [*torch_graph.INPUTS, torch_graph.OUTPUT]})
 

@@ -13,13 +13,14 @@ def keep_float32(torch):
             setting.fp32_precision = "ieee"
 
 
-def load_transformers(folder, head, dtype):
-    """A callable (ids, mask) -> tensor."""
+def load_transformers(folder, head, dtype, attention="sdpa"):
+    """The module, and a callable (ids, mask) -> tensor of hidden states or logits."""
     from transformers import RobertaForMaskedLM, RobertaModel
+    options = {"dtype": dtype, "attn_implementation": attention}
     if head == "logits":
-        model = RobertaForMaskedLM.from_pretrained(folder, dtype=dtype).eval()
+        model = RobertaForMaskedLM.from_pretrained(folder, **options).eval()
         return model, lambda ids, mask: model(input_ids=ids, attention_mask=mask).logits
-    model = RobertaModel.from_pretrained(folder, dtype=dtype, add_pooling_layer=False).eval()
+    model = RobertaModel.from_pretrained(folder, add_pooling_layer=False, **options).eval()
     return model, lambda ids, mask: model(input_ids=ids, attention_mask=mask).last_hidden_state
 
 

@@ -3,15 +3,15 @@ INPUTS = ["input_ids", "attention_mask"]
 OUTPUT = "output"
 
 
-def traceable(folder, head):
-    """A module (input_ids, attention_mask) -> tensor."""
+def traceable(folder, head, attention="sdpa"):
+    """A module (input_ids, attention_mask) -> tensor; attention "sdpa" is one node, "eager" the products it consists of."""
     import torch
     from backends.pytorch import load_transformers
 
     class Graph(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.model, self.compute = load_transformers(folder, head, torch.float32)
+            self.model, self.compute = load_transformers(folder, head, torch.float32, attention)
 
         def forward(self, input_ids, attention_mask):
             return self.compute(input_ids, attention_mask)
