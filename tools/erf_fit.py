@@ -1,34 +1,38 @@
-"""Fits the two polynomials of kernels/common/erf.clh and prints their coefficients and worst errors.
+"""Fits the rational function of kernels/common/erf.clh and prints its coefficients and worst error.
 
     python3 tools/erf_fit.py        (needs numpy)
 
-erf(x) = x P(x^2) for |x| < 0.92, and 1 - exp(-Q(|x|)) beyond, where Q(x) = -log(erfc(x)) is smooth. Both are fitted at
-Chebyshev nodes with weights that are refined towards an even error (Lawson's iteration), rounded to float32, and checked
-in float32 arithmetic against math.erf on a fine grid.
+erf(x) = x P(x^2) / Q(x^2) below END with Q(0) = 1, and 1 beyond, where erfc is 8e-8. The linearised problem x P - erf(x) (Q - 1) = erf(x) is solved by
+least squares at Chebyshev nodes, divided by the last round's Q, with weights that are refined towards an even error
+(Lawson's iteration); coefficients are rounded to float32 and checked in float32 arithmetic against math.erf on a fine
+grid, beyond END too.
 """
 import math
 
 import numpy as np
 
-SPLIT, END = 0.92, 4.0
+P_TERMS, Q_TERMS, END = 7, 5, 3.8
 f32 = np.float32
-
-
-def lawson(basis, target, weight, rounds=60):
-    """Weighted least squares whose weights grow where the error is large: near the best uniform fit."""
-    w = np.ones_like(target)
-    for _ in range(rounds):
-        root = np.sqrt(w)[:, None]
-        scaled = basis * weight[:, None]
-        coefficients = np.linalg.lstsq(scaled * root, target * weight * root[:, 0], rcond=None)[0]
-        error = np.abs((basis @ coefficients - target) * weight)
-        w = w * (error / error.mean() + 1e-3)
-        w /= w.mean()
-    return coefficients
 
 
 def nodes(low, high, count=4000):
     return low + (high - low) * 0.5 * (1 - np.cos(np.pi * (np.arange(count) + 0.5) / count))
+
+
+def fit(x, y, rounds=200):
+    """Coefficients of P and of Q (Q[0] = 1) in powers of x^2; columns are scaled for the solver's sake."""
+    s = (x / END) ** 2
+    basis = np.concatenate([[x * s ** i for i in range(P_TERMS)], [-y * s ** i for i in range(1, Q_TERMS)]]).T
+    weight, q = np.ones_like(x), np.ones_like(x)
+    for _ in range(rounds):
+        root = np.sqrt(weight) / q
+        c = np.linalg.lstsq(basis * root[:, None], y * root, rcond=None)[0]
+        q = 1 + sum(c[P_TERMS + i - 1] * s ** i for i in range(1, Q_TERMS))
+        error = np.abs(x * sum(c[i] * s ** i for i in range(P_TERMS)) / q - y)
+        weight *= error / error.mean() + 1e-3
+        weight /= weight.mean()
+    scale = np.array([END ** (-2 * i) for i in range(max(P_TERMS, Q_TERMS))])
+    return c[:P_TERMS] * scale[:P_TERMS], np.concatenate([[1.0], c[P_TERMS:]]) * scale[:Q_TERMS]
 
 
 def horner32(coefficients, x):
@@ -39,17 +43,15 @@ def horner32(coefficients, x):
     return y
 
 
-x = nodes(1e-6, SPLIT)
-small = lawson(np.stack([x ** (2 * i) for i in range(7)], 1), np.array([math.erf(v) / v for v in x]), x)
-x = nodes(SPLIT - 0.01, END)
-large = lawson(np.stack([x ** i for i in range(9)], 1), np.array([-math.log(math.erfc(v)) for v in x]),
-               np.array([math.erfc(v) for v in x]))
+x = nodes(1e-6, END)
+p, q = fit(x, np.array([math.erf(v) for v in x]))
+grid = np.linspace(0, 12, 1200001).astype(f32)
 
-grid = np.linspace(0, 6, 600001).astype(f32)
-near = grid * horner32(small, grid * grid)
-far = f32(1) - np.exp(-horner32(large, np.minimum(grid, f32(END)))).astype(f32)
-got = np.where(grid < f32(SPLIT), near, far).astype(np.float64)
+inside = grid < f32(END)
+square = np.where(inside, grid * grid, f32(0))
+got = np.where(inside, grid * horner32(p, square) / horner32(q, square), f32(1)).astype(np.float64)
 want = np.array([math.erf(float(v)) for v in grid])
-print("P:", ", ".join(f"{f32(c):.9e}f" for c in small))
-print("Q:", ", ".join(f"{f32(c):.9e}f" for c in large))
-print(f"largest absolute error {np.abs(got - want).max():.3e} at {grid[np.abs(got - want).argmax()]}")
+error = np.abs(got - want)
+print("P:", ", ".join(f"{f32(c):.9e}f" for c in p))
+print("Q:", ", ".join(f"{f32(c):.9e}f" for c in q))
+print(f"largest absolute error {error.max():.3e} at {grid[error.argmax()]}, largest value {got.max():.9f}")

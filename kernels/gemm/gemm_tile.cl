@@ -37,59 +37,99 @@ DEFINE_ERF(float16)
 #define AHEAD 1024                            /* floats of the panel between fetch and use: 32 rows of k */
 #define LINES (4 * TILE_N / LINE > 0 ? 4 * TILE_N / LINE : 1) /* of the panel in four rows of k */
 
-/* residual and dst: where row i of this tile has its column j, and how to step to the next four columns. */
 #ifdef TILED_DST
-#define FOURS(n)       (((uint)(n) + 3) / 4)
-#define PLACE(i, j, n) (((size_t)(row / TILE_M) * FOURS(n) + (uint)(j) / 4) * (4 * TILE_M) + (i) * 4)
-#define NEXT_FOUR      (4 * TILE_M)
-#define PREFETCH_DST(i) PREFETCH_WRITE(dst + PLACE(0, column, n) + (i) * TILE_N) /* one stretch of TILE_M x TILE_N */ \
-                        PREFETCH_WRITE(dst + PLACE(0, column, n) + (i) * TILE_N + TILE_N / 2)
+/* residual and dst lie in row tiles: a vector in memory is four columns of VEC_N / 4 rows, so the rows of a group trade
+ * fours before they are added and stored, and whole cache lines are written. Columns come in fours here, rows in
+ * whole tiles: what lies beyond n and m is there to be overwritten. */
+#define FOURS(n)        (((uint)(n) + 3) / 4)
+#define PLACE(i, j)     (((size_t)(row / TILE_M) * FOURS(n) + (uint)(j) / 4) * (4 * TILE_M) + (i) * 4)
+#define PREFETCH_DST(i) PREFETCH_WRITE(dst + PLACE(0, column) + (i) * TILE_N) /* one stretch of TILE_M x TILE_N */      \
+                        PREFETCH_WRITE(dst + PLACE(0, column) + (i) * TILE_N + TILE_N / 2)
+#ifdef RESIDUAL
+#define PUT(v, i, j)                                                                                                   \
+    if ((j) < n)                                                                                                       \
+        VSTOREN((v) + VLOADN(0, residual + PLACE(i, j)), 0, dst + PLACE(i, j));
 #else
-#define PLACE(i, j, n) ((size_t)(row + (i)) * (n) + (j))
-#define NEXT_FOUR      4
-#define PREFETCH_DST(i) PREFETCH_WRITE(dst + PLACE(i, column, n)) PREFETCH_WRITE(dst + PLACE(i, column, n) + TILE_N / 2)
+#define PUT(v, i, j)                                                                                                   \
+    if ((j) < n)                                                                                                       \
+        VSTOREN(v, 0, dst + PLACE(i, j));
 #endif
+#define EPILOGUE(i, h) ACTIVATE_N(c##i##h + bias##h)
+#if VEC_N == 4
+#define STORE_GROUP(i) PUT(EPILOGUE(i, 0), i, column) PUT(EPILOGUE(i, 1), i, column + 4)
+#define GROUPS_8(X)    ROWS_8(X)
+#define GROUPS_4(X)    ROWS_4(X)
+#elif VEC_N == 8
+#define STORE_HALF(i, i1, h)                                                                                           \
+    {                                                                                                                  \
+        const float8 y0 = EPILOGUE(i, h), y1 = EPILOGUE(i1, h);                                                        \
+        PUT((float8)(y0.lo, y1.lo), i, column + h * 8)                                                                 \
+        PUT((float8)(y0.hi, y1.hi), i, column + h * 8 + 4)                                                             \
+    }
+#define STORE_GROUP(i, i1) STORE_HALF(i, i1, 0) STORE_HALF(i, i1, 1)
+#define GROUPS_2(X)        X(0, 1)
+#define GROUPS_4(X)        X(0, 1) X(2, 3)
+#define GROUPS_6(X)        GROUPS_4(X) X(4, 5)
+#else
+#define STORE_HALF(i, i1, i2, i3, h)                                                                                   \
+    {                                                                                                                  \
+        const float16 y0 = EPILOGUE(i, h), y1 = EPILOGUE(i1, h), y2 = EPILOGUE(i2, h), y3 = EPILOGUE(i3, h);           \
+        PUT((float16)(y0.lo.lo, y1.lo.lo, y2.lo.lo, y3.lo.lo), i, column + h * 16)                                     \
+        PUT((float16)(y0.lo.hi, y1.lo.hi, y2.lo.hi, y3.lo.hi), i, column + h * 16 + 4)                                 \
+        PUT((float16)(y0.hi.lo, y1.hi.lo, y2.hi.lo, y3.hi.lo), i, column + h * 16 + 8)                                 \
+        PUT((float16)(y0.hi.hi, y1.hi.hi, y2.hi.hi, y3.hi.hi), i, column + h * 16 + 12)                                \
+    }
+#define STORE_GROUP(i, i1, i2, i3) STORE_HALF(i, i1, i2, i3, 0) STORE_HALF(i, i1, i2, i3, 1)
+#define GROUPS_4(X)                X(0, 1, 2, 3)
+#define GROUPS_8(X)                GROUPS_4(X) X(4, 5, 6, 7)
+#define GROUPS_12(X)               GROUPS_8(X) X(8, 9, 10, 11)
+#endif
+#define STORE(count) JOIN(GROUPS_, count)(STORE_GROUP)
+#else
+/* residual and dst are row-major, of exactly m rows and n columns. */
+#define PLACE(i, j)     ((size_t)(row + (i)) * n + (j))
+#define PREFETCH_DST(i) PREFETCH_WRITE(dst + PLACE(i, column)) PREFETCH_WRITE(dst + PLACE(i, column) + TILE_N / 2)
 
 /* Stores one vector of a row; in the last panel only the columns below n. */
 void store_vector(const FLOATN value, __global float *to, const int columns);
 void store_vector(const FLOATN value, __global float *to, const int columns)
 {
     if (columns >= VEC_N) {
-#ifdef TILED_DST
-        STORE_FOURS(value, to, NEXT_FOUR)
-#else
         VSTOREN(value, 0, to);
-#endif
         return;
     }
     float values[VEC_N];
     VSTOREN(value, 0, values);
     for (int j = 0; j < columns; j++)
-        to[j / 4 * NEXT_FOUR + j % 4] = values[j];
+        to[j] = values[j];
 }
 
 FLOATN load_vector(__global const float *from, const int columns);
 FLOATN load_vector(__global const float *from, const int columns)
 {
-#ifdef TILED_DST
-    if (columns >= VEC_N)
-        return LOAD_FOURS(from, NEXT_FOUR);
-#else
     if (columns >= VEC_N)
         return VLOADN(0, from);
-#endif
     float values[VEC_N];
-    for (int j = 0; j < VEC_N; j++) {
-        const int c = min(j, columns - 1);
-        values[j] = from[c / 4 * NEXT_FOUR + c % 4];
-    }
+    for (int j = 0; j < VEC_N; j++)
+        values[j] = from[min(j, columns - 1)];
     return VLOADN(0, values);
 }
 
 #ifdef RESIDUAL
-#define ADD_RESIDUAL(x, i, j) ((x) + load_vector(residual + PLACE(i, j, n), n - (j)))
+#define ADD_RESIDUAL(x, i, j) ((x) + load_vector(residual + PLACE(i, j), n - (j)))
 #else
 #define ADD_RESIDUAL(x, i, j) (x)
+#endif
+
+#define STORE_ROW(i)                                                                                                   \
+    if (row + i < m) {                                                                                                 \
+        const FLOATN y0 = c##i##0 + bias0, y1 = c##i##1 + bias1;                                                       \
+        store_vector(ADD_RESIDUAL(ACTIVATE_N(y0), i, column), dst + PLACE(i, column), n - column);                     \
+        if (column + VEC_N < n)                                                                                        \
+            store_vector(ADD_RESIDUAL(ACTIVATE_N(y1), i, column + VEC_N), dst + PLACE(i, column + VEC_N),              \
+                         n - column - VEC_N);                                                                          \
+    }
+#define STORE(count) JOIN(ROWS_, count)(STORE_ROW)
 #endif
 
 #define DECLARE_ROW(i)                                                                                                 \
@@ -103,38 +143,29 @@ FLOATN load_vector(__global const float *from, const int columns)
         c##i##1 = fma(x, b1, c##i##1);                                                                                 \
     }
 
-#define STORE_ROW(i)                                                                                                   \
-    if (row + i < m) {                                                                                                 \
-        const FLOATN y0 = c##i##0 + bias0, y1 = c##i##1 + bias1;                                                       \
-        store_vector(ADD_RESIDUAL(ACTIVATE_N(y0), i, column), dst + PLACE(i, column, n), n - column);                  \
-        if (column + VEC_N < n)                                                                                        \
-            store_vector(ADD_RESIDUAL(ACTIVATE_N(y1), i, column + VEC_N), dst + PLACE(i, column + VEC_N, n),           \
-                         n - column - VEC_N);                                                                          \
-    }
-
-#define MULTIPLY_FOUR(ROWS, count)                                                                                     \
+#define MULTIPLY_FOUR(rows, count)                                                                                     \
     _Pragma("unroll 1") for (int u = 0; u < (count); u++)                                                              \
     {                                                                                                                  \
         PREFETCH_NEAR(w + AHEAD)                                                                                       \
         PREFETCH_NEAR(w + AHEAD + LINE)                                                                                \
         const FLOATN b0 = VLOADN(0, w), b1 = VLOADN(1, w);                                                             \
         w += TILE_N;                                                                                                   \
-        ROWS(MULTIPLY_ROW)                                                                                             \
+        JOIN(ROWS_, rows)(MULTIPLY_ROW)                                                                                \
     }
 
-#define TILE(ROWS)                                                                                                     \
+#define TILE(rows)                                                                                                     \
     {                                                                                                                  \
-        ROWS(DECLARE_ROW)                                                                                              \
+        JOIN(ROWS_, rows)(DECLARE_ROW)                                                                                 \
         __global const float *w = panel_weight;                                                                        \
         __global const float *a = src + (size_t)(row / TILE_M) * fours * (4 * TILE_M);                                 \
         for (int t = 0; t < k / 4; t++) {                                                                              \
             for (int line = 0; line < lines; line++, next += LINE)                                                     \
                 PREFETCH_FAR(next)                                                                                     \
-            MULTIPLY_FOUR(ROWS, 4)                                                                                     \
+            MULTIPLY_FOUR(rows, 4)                                                                                     \
             a += 4 * TILE_M;                                                                                           \
         }                                                                                                              \
-        MULTIPLY_FOUR(ROWS, k % 4)                                                                                     \
-        ROWS(STORE_ROW)                                                                                                \
+        MULTIPLY_FOUR(rows, k % 4)                                                                                     \
+        STORE(rows)                                                                                                    \
     }
 
 /* Global range: (panels, ceil(m / rows_per_item)). rows_per_item is a multiple of TILE_M. */
@@ -155,12 +186,12 @@ gemm__tile(__global const float *restrict src, __global const float *restrict we
     const FLOATN bias0 = VLOADN(0, bias + column), bias1 = VLOADN(1, bias + column);
     int row = begin;
     for (; row + TILE_M - ROWS_STEP < end; row += TILE_M)
-        TILE(ROWS)
-#if TILE_M == 12
-    if (row + 4 < end)
-        TILE(ROWS_8)
+        TILE(TILE_M)
+#ifdef ROWS_MIDDLE
+    if (row + ROWS_STEP < end)
+        TILE(ROWS_MIDDLE)
     else
 #endif
-    if (row < end)
-        TILE(ROWS_PART)
+        if (row < end)
+        TILE(ROWS_STEP)
 }

@@ -191,7 +191,7 @@ void ob_device_probe(ob_device *device)
         probe_optional(ctx, "cl_khr_fp64", "PROBE_FP64", "probe_fp64", fp64_is_right, OB_CAP_FP64);
         probe_optional(ctx, "cl_khr_subgroups", "PROBE_SUBGROUPS", "probe_subgroups", subgroups_are_right,
                        OB_CAP_SUBGROUPS);
-        if (device->info.type == OB_DEVICE_CPU)
+        if (device->info.type == OB_DEVICE_CPU && (device->quirks & OB__QUIRK_TRY_PREFETCH) != 0)
             probe_optional(ctx, NULL, "PROBE_PREFETCH", "probe_prefetch", prefetch_is_right, OB_CAP_PREFETCH);
     } else {
         /* One line: the rest of a build log does not help somebody who reads a list of devices. */

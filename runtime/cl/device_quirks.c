@@ -18,6 +18,10 @@ static const struct {
      * second time. Seen in 3.1; github.com/pocl/pocl issue 1480. */
     {"Portable Computing Language", OB__QUIRK_RETRY_BUILD, "retry_build",
      "a build can fail while another process fills the driver's cache"},
+    /* Trying is no way to find out: the translator to SPIR-V that other drivers use ends the process at llvm.prefetch
+     * (rusticl in Mesa 22.3). These compile with clang for the host's own processor. */
+    {"Portable Computing Language", OB__QUIRK_TRY_PREFETCH, "prefetch", "clang's prefetch may be tried"},
+    {"Intel(R) OpenCL", OB__QUIRK_TRY_PREFETCH, "prefetch", "clang's prefetch may be tried"},
 };
 #define QUIRK_COUNT (sizeof quirks / sizeof *quirks)
 
