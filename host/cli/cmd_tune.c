@@ -170,8 +170,9 @@ static void print_summary(const tune *t)
     fprintf(stderr, "done     %zu shapes measured, %zu kept -> %s\n", count_state(t, OB_TUNE_MEASURED),
             count_state(t, OB_TUNE_KEPT), t->options.output);
     if (open > 0)
-        fprintf(stderr, "         time ran out before %zu of %zu shapes; the same command goes on with them\n", open,
-                t->count);
+        fprintf(stderr, "         time ran out before %zu of %zu shapes; %s\n", open, t->count,
+                count_state(t, OB_TUNE_MEASURED) > 0 ? "the same command goes on with them"
+                                                     : "one shape takes longer than these --seconds");
 }
 
 /* Options */
