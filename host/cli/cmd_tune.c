@@ -24,7 +24,8 @@ typedef struct tune {
     ob_tune_result results[OB_TUNE_MAX_SHAPES];
     size_t count;
     const ob_device_info *device;
-    bool shown; /* a bar is on the terminal */
+    bool shown; /* a bar is on the terminal, */
+    double shown_at;
 } tune;
 
 /* Words for one shape's result: "block, 16x32 16x32 auto auto 128x128". */
@@ -70,15 +71,16 @@ static bool show(void *user, const ob_tune_progress *p)
     if (p->finished) {
         clear_bar(t);
         print_finished(p->result);
-    } else if (t->ctx->err_is_terminal) {
+    } else if (t->ctx->err_is_terminal && (!t->shown || p->seconds - t->shown_at > 0.1)) {
         double by_time = p->seconds / t->options.seconds, left = t->options.seconds - p->seconds;
         double part = by_time > p->part ? by_time : p->part;
         fputs("\r\033[Ktune  ", stderr);
         cli_print_bar(part > 1 ? 1 : part);
-        fprintf(stderr, "  %zu x %zu, m %zu: %s %s   at most %.0f s left", p->result->shape.n, p->result->shape.k, p->m,
+        fprintf(stderr, "  %zu x %zu, m %zu: %s %s   %.0f s left", p->result->shape.n, p->result->shape.k, p->m,
                 p->provider, p->variant, left > 0 ? left : 0);
         fflush(stderr);
         t->shown = true;
+        t->shown_at = p->seconds;
     }
     return true;
 }

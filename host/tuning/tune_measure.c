@@ -29,13 +29,7 @@
 #define SAMPLE_COLS 48
 #define SAMPLES     (SAMPLE_ROWS * SAMPLE_COLS)
 
-typedef struct candidate {
-    ob_gemm_provider provider;
-    int variant; /* as in ob_gemm_desc */
-    ob_gemm *gemm;
-    bool dropped;                                               /* for the rest of the shape */
-    double gain[OB_TUNE_M_CLASSES], seconds[OB_TUNE_M_CLASSES]; /* gain 0: not measured, or wrong */
-} candidate;
+typedef ob__tune_candidate candidate;
 
 typedef struct shape {
     ob__tune_run *run;
@@ -411,66 +405,19 @@ static ob_status measure_class(shape *s, size_t m_class, ob_error *err)
     return status;
 }
 
-/* The choice */
-
-/* The candidate of a provider for a class: its own rule, unless a variant gains more than the margin on it. NULL where
- * none was measured. */
-static const candidate *best_of(const shape *s, ob_gemm_provider provider, size_t m_class)
-{
-    const candidate *own = NULL, *best = NULL;
-    for (size_t i = 0; i < s->count; i++) {
-        const candidate *c = &s->candidates[i];
-        if (c->provider != provider || c->gain[m_class] <= 0)
-            continue;
-        if (c->variant == 0)
-            own = c;
-        if (best == NULL || c->gain[m_class] > best->gain[m_class])
-            best = c;
-    }
-    return own != NULL && best->gain[m_class] < own->gain[m_class] * (1 + OB_TUNE_MARGIN) ? own : best;
-}
-
-/* The mean gain of a provider over the classes that were measured, as factors; 0 where it lacks one. */
-static double mean_gain(const shape *s, ob_gemm_provider provider)
-{
-    double sum = 0;
-    size_t count = 0;
-    for (size_t i = 0; i < OB_TUNE_M_CLASSES; i++) {
-        const candidate *best = best_of(s, provider, i);
-        if (s->result->classes[i].m == 0)
-            continue;
-        if (best == NULL)
-            return 0;
-        sum += log(best->gain[i]);
-        count++;
-    }
-    return count == 0 ? 0 : exp(sum / (double)count);
-}
-
-/* One provider for all m, for a row's bits must not depend on the batch. */
-static ob_gemm_provider choose_provider(const shape *s)
-{
-    ob_gemm_provider best = s->candidates[0].provider;
-    double gain = mean_gain(s, best);
-    for (size_t i = 1; i < s->count; i++) {
-        ob_gemm_provider provider = s->candidates[i].provider;
-        double other = provider == best ? 0 : mean_gain(s, provider);
-        if (other > gain * (1 + OB_TUNE_MARGIN)) {
-            best = provider;
-            gain = other;
-        }
-    }
-    return best;
-}
+/* The result */
 
 static void decide(shape *s)
 {
     ob_tune_result *r = s->result;
-    ob_gemm_provider provider = choose_provider(s);
+    bool measured[OB_TUNE_M_CLASSES];
+    for (size_t i = 0; i < OB_TUNE_M_CLASSES; i++)
+        measured[i] = r->classes[i].m > 0;
+    ob_gemm_provider provider = ob__tune_choose_provider(s->candidates, s->count, measured);
     snprintf(r->default_provider, sizeof r->default_provider, "%s", ob_gemm_provider_name(s->candidates[0].provider));
     snprintf(r->provider, sizeof r->provider, "%s", ob_gemm_provider_name(provider));
     for (size_t i = 0; i < OB_TUNE_M_CLASSES; i++) {
-        const candidate *best = best_of(s, provider, i);
+        const candidate *best = ob__tune_best_of(s->candidates, s->count, provider, i);
         snprintf(r->classes[i].variant, sizeof r->classes[i].variant, "%s",
                  best == NULL ? OB_TUNING_AUTO : variant_name(best));
         r->classes[i].gain = r->classes[i].gflops = r->classes[i].default_gflops = OB_TUNING_UNMEASURED;
