@@ -303,8 +303,8 @@ int cli_tune(cli_context *ctx, int argc, char **argv)
         {"shape", 0, "NAME", "a published model's sizes in place of --model: roberta-base", &t.shape, NULL, NULL, NULL},
         {"seconds", 0, "S", "end after this time, finished or not (default: 60)", &t.seconds, NULL, NULL, NULL},
         {"output", 'o', "FILE", "the table (default: tuned.txt in the user's folder)", &t.output, NULL, NULL, NULL},
-        {"gemm", 0, "PROVIDER", "measure this provider even where it seems unsuited; may be repeated", NULL, NULL,
-         t.providers, &t.provider_count},
+        {"gemm", 0, "PROVIDER", "measure only these, suited or not; may come several times", NULL, NULL, t.providers,
+         &t.provider_count},
         {"force", 0, NULL, "measure again what the table has", NULL, &t.force, NULL, NULL},
     };
     size_t count;

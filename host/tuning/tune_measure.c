@@ -7,6 +7,7 @@
 #include <math.h>
 #include <oberta/log.h>
 #include <oberta/memory.h>
+#include <oberta/rows.h>
 #include <oberta/tuning.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ typedef struct shape {
     ob__tune_run *run;
     ob_tune_result *result;
     size_t n, k;
+    size_t row_tile;                      /* how a model on this device lays src out; a candidate has to take it */
     candidate candidates[MAX_CANDIDATES]; /* the default first */
     size_t count;
     size_t steps, step;                          /* of progress */
@@ -91,7 +93,7 @@ static void add_candidate(shape *s, ob_gemm_provider provider, int variant)
 static bool is_wanted(const shape *s, ob_gemm_provider provider)
 {
     const ob_tune_options *o = s->run->options;
-    const ob_gemm_desc desc = {.n = s->n, .k = s->k};
+    const ob_gemm_desc desc = {.n = s->n, .k = s->k, .row_tile = s->row_tile};
     const char *name = ob_gemm_provider_name(provider);
     for (size_t i = 0; i < o->provider_count; i++)
         if (strcmp(o->providers[i], name) == 0)
@@ -108,7 +110,7 @@ static bool is_wanted(const shape *s, ob_gemm_provider provider)
 static ob_status list_candidates(shape *s, ob_error *err)
 {
     static const ob_gemm_provider providers[PROVIDERS] = {OB_GEMM_TILE, OB_GEMM_BLOCK, OB_GEMM_CLBLAST, OB_GEMM_REF};
-    const ob_gemm_desc desc = {.n = s->n, .k = s->k};
+    const ob_gemm_desc desc = {.n = s->n, .k = s->k, .row_tile = s->row_tile};
     ob_gemm *gemm;
     if (ob_gemm_create(s->run->ctx, &desc, &gemm, err) != OB_OK)
         return ob_error_status(err);
@@ -147,7 +149,8 @@ static ob_status create_weights(shape *s, const ob_gemm *gemm, ob_gemm_weights *
 /* A candidate that cannot be built on this device is no error, only no candidate. */
 static ob_status build(shape *s, candidate *c, ob_error *err)
 {
-    const ob_gemm_desc desc = {.n = s->n, .k = s->k, .provider = c->provider, .variant = c->variant};
+    const ob_gemm_desc desc = {
+        .n = s->n, .k = s->k, .provider = c->provider, .row_tile = s->row_tile, .variant = c->variant};
     ob_gemm_weights **weights = &s->weights[c->provider];
     ob_status status = ob_gemm_create(s->run->ctx, &desc, &c->gemm, err);
     if (status == OB_OK && *weights == NULL)
@@ -194,18 +197,47 @@ static size_t rows_of_class(size_t m_class, size_t n)
     return m_class > 0 && m <= ob_tuning_m_limit(m_class - 1) ? 0 : m;
 }
 
+/* Whole row tiles of src, from row `first` on, as rows.h has them; what is beyond its rows and columns is zero. */
+static void lay_out(const shape *s, size_t first, size_t tiles, float *out)
+{
+    size_t rows = tiles * s->row_tile;
+    memset(out, 0, ob_rows_elements(rows, s->k, s->row_tile) * sizeof *out);
+    for (size_t r = 0; r < rows && first + r < s->m; r++) {
+        const float *row = s->src_rows + (first + r) % SRC_ROWS * s->k;
+        for (size_t c = 0; c < s->k; c++)
+            out[s->row_tile == 1 ? r * s->k + c
+                                 : ((r / s->row_tile) * ((s->k + 3) / 4) + c / 4) * 4 * s->row_tile +
+                                       (r % s->row_tile) * 4 + c % 4] = row[c];
+    }
+}
+
+#define TILES_AT_ONCE 16
+
+static ob_status upload_src(shape *s, ob_error *err)
+{
+    size_t tiles = (s->m + s->row_tile - 1) / s->row_tile, bytes;
+    bytes = ob_rows_elements(s->row_tile, s->k, s->row_tile) * sizeof(float); /* of one */
+    float *part = ob_realloc_array(NULL, TILES_AT_ONCE, bytes);
+    if (part == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a product of %zu x %zu", s->n, s->k);
+    ob_status status = OB_OK;
+    for (size_t at = 0; status == OB_OK && at < tiles; at += TILES_AT_ONCE) {
+        size_t count = tiles - at < TILES_AT_ONCE ? tiles - at : TILES_AT_ONCE;
+        lay_out(s, at * s->row_tile, count, part);
+        status = ob_buffer_upload(s->src, at * bytes, part, count * bytes, err);
+    }
+    ob_free(part);
+    return status;
+}
+
 static ob_status open_class(shape *s, ob_error *err)
 {
-    size_t row_bytes = s->k * sizeof(float);
-    ob_status status = ob_buffer_create(s->run->ctx, s->m * row_bytes, "src", &s->src, err);
-    if (status == OB_OK)
-        status = ob_buffer_create(s->run->ctx, s->m * s->n * sizeof(float), "dst", &s->dst, err);
-    for (size_t at = 0; status == OB_OK && at < s->m; at += SRC_ROWS) {
-        size_t rows = s->m - at < SRC_ROWS ? s->m - at : SRC_ROWS;
-        status = ob_buffer_upload(s->src, at * row_bytes, s->src_rows, rows * row_bytes, err);
-    }
+    size_t elements = ob_rows_elements(s->m, s->k, s->row_tile);
     memset(s->has_first, 0, sizeof s->has_first);
-    return status;
+    if (ob_buffer_create(s->run->ctx, elements * sizeof(float), "src", &s->src, err) != OB_OK ||
+        ob_buffer_create(s->run->ctx, s->m * s->n * sizeof(float), "dst", &s->dst, err) != OB_OK)
+        return ob_error_status(err);
+    return upload_src(s, err);
 }
 
 static void close_class(shape *s)
@@ -456,6 +488,7 @@ ob_status ob__tune_measure(ob__tune_run *run, ob_tune_result *result, ob_error *
     s->result = result;
     s->n = result->shape.n;
     s->k = result->shape.k;
+    s->row_tile = ob_gemm_row_tile(run->ctx, OB_GEMM_AUTO);
     ob_status status = measure(s, err);
     for (size_t i = 0; i < s->count; i++)
         ob_gemm_destroy(s->candidates[i].gemm);

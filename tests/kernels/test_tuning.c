@@ -222,7 +222,7 @@ static void test_a_table_names_the_provider(void **state)
 {
     (void)state;
     tuned t = open_tuned("ref", all_auto);
-    const ob_gemm_desc desc = {.n = N, .k = K};
+    const ob_gemm_desc desc = {.n = N, .k = K, .row_tile = ob_gemm_row_tile(ctx, OB_GEMM_AUTO)};
     ob_gemm_desc other = desc, pinned = desc;
     other.n++;
     assert_int_equal(provider_of(t.ctx, desc), OB_GEMM_REF);
