@@ -1,7 +1,8 @@
 /* Measured choices: finding the tables that hold for this machine, and making them.
  *
- * A tuner measures, for each shape of matrix product, every provider and variant that suits the device, interleaved
- * with the default, and keeps what is right and faster. Its table is optional: without one every operator has its own
+ * A tuner measures, for each shape of matrix product, every provider and variant that suits the device and the layout
+ * that a model has on it (rows.h: on CPU devices only tile and ref do), interleaved with the default, and keeps what is
+ * right and faster. Its table is optional: without one every operator has its own
  * order of preference. */
 #ifndef OBERTA_TUNE_H
 #define OBERTA_TUNE_H
