@@ -5,6 +5,7 @@
 #include <oberta/device.h>
 #include <oberta/job.h>
 #include <oberta/pipeline.h>
+#include <oberta/tune.h>
 #include <oberta/writer.h>
 #include <stdio.h>
 
@@ -20,6 +21,8 @@ typedef struct cli_context {
     char *cache_folder;     /* NULL: nothing is kept */
     char *temporary_folder; /* stands in for it, for drivers that cannot do without; NULL: not needed */
     char *default_model;    /* where the demo model lies; NULL: nowhere */
+    char *shipped_tuning;   /* the folder of the tables that come with the program; NULL: none */
+    char *user_tuning;      /* the folder of the user's own, which may not exist; NULL: no home */
 } cli_context;
 
 /* One option of a command. */
@@ -64,7 +67,11 @@ void cli_environment_release(cli_context *ctx);
 bool cli_interrupted(void);
 void cli_catch_signals(void);
 
+/* The tables of this machine: the shipped ones and the user's, or OBERTA_TUNING's; NULL where that is "off". */
+ob_status cli_open_tuning(const cli_context *ctx, ob_tuning **out, ob_error *err);
+
 /* progress.c */
+void cli_print_bar(double part); /* to standard error */
 typedef struct cli_progress {
     const cli_context *ctx;
     const char *task;
@@ -88,6 +95,7 @@ int cli_init(cli_context *ctx, int argc, char **argv);
 int cli_inspect(cli_context *ctx, int argc, char **argv);
 int cli_run(cli_context *ctx, int argc, char **argv);
 int cli_tokenize(cli_context *ctx, int argc, char **argv);
+int cli_tune(cli_context *ctx, int argc, char **argv);
 
 /* The table of commands; NULL for a name it lacks. */
 const cli_command *cli_find_command(const char *name);

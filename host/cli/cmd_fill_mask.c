@@ -243,6 +243,7 @@ int cli_fill_mask(cli_context *ctx, int argc, char **argv)
     ob_job job;
     ob_job_default(&job);
     ob_pipeline *pipeline = NULL;
+    ob_tuning *tuning = NULL;
     ob_pipeline_options pipeline_options;
     ob_pipeline_options_default(&pipeline_options);
     pipeline_options.cache_folder = ctx->no_cache ? NULL : ctx->cache_folder;
@@ -251,12 +252,15 @@ int cli_fill_mask(cli_context *ctx, int argc, char **argv)
         pipeline_options.gemm = fill.gemm;
     const char *model = cli_model_folder(ctx, &err);
     cli_catch_signals();
-    if (model == NULL || make_job(ctx, &fill, &job, &err) != OB_OK ||
-        ob_pipeline_create(&job, model, &pipeline_options, &pipeline, &err) != OB_OK)
+    bool ready =
+        model != NULL && make_job(ctx, &fill, &job, &err) == OB_OK && cli_open_tuning(ctx, &tuning, &err) == OB_OK;
+    pipeline_options.tuning = tuning;
+    if (!ready || ob_pipeline_create(&job, model, &pipeline_options, &pipeline, &err) != OB_OK)
         status = cli_fail(ctx, &err);
     else
         status = run_texts(ctx, pipeline, argv, count, fill.profile);
     ob_pipeline_destroy(pipeline);
+    ob_tuning_close(tuning);
     ob_job_release(&job);
     return status;
 }

@@ -119,11 +119,14 @@ static int run_job(cli_context *ctx, const char *path, const run_options *option
     pipeline_options.profile = options->profile;
     if (options->gemm != NULL)
         pipeline_options.gemm = options->gemm;
+    ob_tuning *tuning = NULL;
     int status;
     if (ob_job_load(path, options->overrides, options->override_count, &job, &err) != OB_OK ||
-        cli_apply_shared(ctx, &job, &err) != OB_OK || check_inputs(&job, &err) != OB_OK) {
+        cli_apply_shared(ctx, &job, &err) != OB_OK || check_inputs(&job, &err) != OB_OK ||
+        cli_open_tuning(ctx, &tuning, &err) != OB_OK) {
         status = cli_fail(ctx, &err);
     } else {
+        pipeline_options.tuning = tuning;
         const char *fallback = job.model_path != NULL ? job.model_path : cli_model_folder(ctx, &err);
         if (fallback == NULL || ob_pipeline_create(&job, fallback, &pipeline_options, &pipeline, &err) != OB_OK)
             status = cli_fail(ctx, &err);
@@ -131,6 +134,7 @@ static int run_job(cli_context *ctx, const char *path, const run_options *option
             status = run_opened(ctx, &job, pipeline, options);
     }
     ob_pipeline_destroy(pipeline);
+    ob_tuning_close(tuning);
     ob_job_release(&job);
     return status;
 }

@@ -53,6 +53,22 @@ static char *program_folder(void)
     return slash == NULL ? NULL : ob_strndup(path, (size_t)(slash - path));
 }
 
+/* The first of these folders, seen from the program's, that has `file` in it; NULL: none. */
+static char *find_beside(const char *const *places, size_t count, const char *file)
+{
+    char *folder = program_folder(), *found = NULL;
+    for (size_t i = 0; folder != NULL && found == NULL && i < count; i++) {
+        char *candidate = ob_path_join(folder, places[i]);
+        char *wanted = candidate != NULL ? ob_path_join(candidate, file) : NULL;
+        if (wanted != NULL && ob_file_exists(wanted))
+            found = realpath(candidate, NULL);
+        ob_free(wanted);
+        ob_free(candidate);
+    }
+    ob_free(folder);
+    return found;
+}
+
 /* $OBERTA_MODEL, or the demo model: installed beside the program, or in the source tree that it was built in. */
 static char *find_default_model(void)
 {
@@ -60,17 +76,36 @@ static char *find_default_model(void)
     if (chosen != NULL && chosen[0] != '\0')
         return ob_strdup(chosen);
     static const char *const places[] = {"../share/oberta/models/demo", "../models/demo", "../../models/demo"};
-    char *folder = program_folder(), *found = NULL;
-    for (size_t i = 0; folder != NULL && found == NULL && i < sizeof places / sizeof *places; i++) {
-        char *candidate = ob_path_join(folder, places[i]);
-        char *config = candidate != NULL ? ob_path_join(candidate, "config.json") : NULL;
-        if (config != NULL && ob_file_exists(config))
-            found = realpath(candidate, NULL);
-        ob_free(config);
-        ob_free(candidate);
-    }
-    ob_free(folder);
-    return found;
+    return find_beside(places, sizeof places / sizeof *places, "config.json");
+}
+
+static char *find_shipped_tuning(void)
+{
+    static const char *const places[] = {"../share/oberta/tuning", "../kernels/tuning/tables",
+                                         "../../kernels/tuning/tables"};
+    return find_beside(places, sizeof places / sizeof *places, "README.md");
+}
+
+static char *find_user_tuning(void)
+{
+    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    if (xdg != NULL && xdg[0] == '/')
+        return ob_path_join(xdg, "oberta/tuning");
+    return home != NULL && home[0] == '/' ? ob_path_join(home, ".config/oberta/tuning") : NULL;
+}
+
+ob_status cli_open_tuning(const cli_context *ctx, ob_tuning **out, ob_error *err)
+{
+    const char *file = getenv("OBERTA_TUNING");
+    bool given = file != NULL && file[0] != '\0';
+    *out = NULL;
+    if (given && strcmp(file, "off") == 0)
+        return OB_OK;
+    const ob_tuning_places places = {ctx->shipped_tuning, ctx->user_tuning, given ? file : NULL};
+    if (ob_tuning_open(&places, out, err) == OB_OK)
+        return OB_OK;
+    ob_error_prefix(err, "OBERTA_TUNING");
+    return ob_error_status(err);
 }
 
 /* A folder of ours from which shared libraries can be loaded. */
@@ -132,6 +167,8 @@ void cli_environment_init(cli_context *ctx)
     }
     settle_pocl_cache(ctx);
     ctx->default_model = find_default_model();
+    ctx->shipped_tuning = find_shipped_tuning();
+    ctx->user_tuning = find_user_tuning();
 }
 
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
@@ -149,4 +186,6 @@ void cli_environment_release(cli_context *ctx)
     ob_free(ctx->temporary_folder);
     ob_free(ctx->cache_folder);
     ob_free(ctx->default_model);
+    ob_free(ctx->shipped_tuning);
+    ob_free(ctx->user_tuning);
 }

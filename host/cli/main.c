@@ -12,6 +12,7 @@ static const cli_command commands[] = {
     {"devices", "devices [options]", "every OpenCL device, usable or why not", cli_devices},
     {"inspect", "inspect [options] [FOLDER]", "what a model folder holds, or what is wrong with it", cli_inspect},
     {"cache", "cache [options] list | clear | path", "compiled kernels kept on disk", cli_cache},
+    {"tune", "tune [options]", "measure which matrix product is fastest on a device", cli_tune},
     {"init", "init [options] [JOB.yaml]", "write a commented job file", cli_init},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

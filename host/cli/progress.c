@@ -5,7 +5,7 @@
 
 #define BAR_WIDTH 34
 
-static void print_bar(double part)
+void cli_print_bar(double part)
 {
     int filled = (int)(part * BAR_WIDTH + 0.5);
     for (int i = 0; i < BAR_WIDTH; i++)
@@ -35,7 +35,7 @@ bool cli_progress_show(void *user, const ob_progress *progress)
     double part = part_done(progress);
     fprintf(stderr, "\r\033[K%s  ", self->task);
     if (part >= 0) {
-        print_bar(part);
+        cli_print_bar(part);
         fprintf(stderr, "  %3.0f %%", part * 100);
     }
     fprintf(stderr, "   %s rows   %s rows/s", rows, rate);

@@ -97,7 +97,8 @@ static ob_status open_worker(ob_pipeline *p, const ob_pipeline_options *options,
                             .top_k = top_k,
                             .max_length = max_length,
                             .max_tokens = job->max_tokens,
-                            .gemm = options->gemm};
+                            .gemm = options->gemm,
+                            .tuning = options->tuning};
     return ob__worker_create(&spec, &p->worker, err);
 }
 

@@ -20,6 +20,7 @@ typedef struct ob__worker_spec {
     size_t max_length; /* 0: the model's */
     size_t max_tokens; /* 0: auto */
     const char *gemm;
+    const ob_tuning *tuning; /* NULL: none */
 } ob__worker_spec;
 
 typedef struct ob__worker_info {

@@ -20,9 +20,17 @@ const char *ob_gemm_provider_name(ob_gemm_provider provider)
     return "auto";
 }
 
+const ob__gemm_ops *ob__gemm_ops_at(size_t index)
+{
+    return index < PROVIDER_COUNT ? providers[index] : NULL;
+}
+
 static ob_status choose(ob_gemm *gemm, ob_error *err)
 {
     const ob_device_info *device = ob_context_device(gemm->ctx);
+    gemm->ops = ob__gemm_choose_tuned(gemm);
+    if (gemm->ops != NULL)
+        return OB_OK;
     for (size_t i = 0; i < PROVIDER_COUNT; i++) {
         const ob__gemm_ops *ops = providers[i];
         bool pinned = gemm->desc.provider == ops->provider;

@@ -136,6 +136,22 @@ static ob_status build(ob_gemm *gemm, size_t variant, bool *built, ob_error *err
     return OB_OK;
 }
 
+/* What the device's tuning table names beside these. A name that cannot serve leaves its class to the rule. */
+static ob_status build_tuned(ob_gemm *gemm, ob_error *err)
+{
+    unsigned allowed = allowed_variants(ob_context_device(gemm->ctx), &gemm->desc);
+    for (size_t i = 0; gemm->tuned != NULL && i < OB_TUNING_M_CLASSES; i++) {
+        size_t variant = ob__gemm_variant_find(gemm->tuned->variants[i]);
+        if (variant == OB__GEMM_VARIANT_COUNT || (allowed & 1u << variant) == 0)
+            continue;
+        bool built = gemm->block_kernels[variant] != NULL;
+        if (!built && build(gemm, variant, &built, err) != OB_OK)
+            return ob_error_status(err);
+        gemm->tuned_blocks[i] = built ? variant + 1 : 0;
+    }
+    return OB_OK;
+}
+
 static ob_status create(ob_gemm *gemm, ob_error *err)
 {
     const ob_device_info *device = ob_context_device(gemm->ctx);
@@ -156,14 +172,17 @@ static ob_status create(ob_gemm *gemm, ob_error *err)
             allowed &= ~(1u << variant);
         }
     }
-    return OB_OK;
+    return build_tuned(gemm, err);
 }
 
 static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,
                          const ob_buffer *residual, ob_buffer *dst, ob_error *err)
 {
     size_t n = gemm->desc.n;
-    size_t variant = ob__gemm_variant_pick(m, n, ob_context_device(gemm->ctx)->compute_units, gemm->built_blocks);
+    size_t tuned = gemm->tuned_blocks[ob_tuning_m_class(m)];
+    size_t variant = tuned > 0
+                         ? tuned - 1
+                         : ob__gemm_variant_pick(m, n, ob_context_device(gemm->ctx)->compute_units, gemm->built_blocks);
     const ob__gemm_variant *v = &ob__gemm_variants[variant];
     size_t along_m = ceil_div(m, v->block_m), along_n = ceil_div(n, v->block_n);
     /* Groups that run together should share what they read: they follow the shorter side. */

@@ -6,6 +6,7 @@
 
 #include <oberta/launch.h>
 #include <oberta/op_gemm.h>
+#include <oberta/tuning.h>
 
 typedef struct ob__gemm_ops ob__gemm_ops;
 
@@ -17,7 +18,9 @@ struct ob_gemm {
     size_t block;      /* columns of a panel; 1: weights are plain row-major */
     size_t tile_m;     /* rows of a tile; 0 where there are no tiles */
     ob_kernel *block_kernels[OB__GEMM_VARIANT_COUNT]; /* of block: those that were built, */
-    unsigned built_blocks;                            /* one bit each */
+    unsigned built_blocks;                            /* one bit each, but for the tuned: */
+    const ob_tuning_entry *tuned;                     /* what named the provider; NULL: its place in the list */
+    size_t tuned_blocks[OB_TUNING_M_CLASSES];         /* 1 + a row of the table; 0: by the provider's rule */
 };
 
 struct ob_gemm_weights {
@@ -36,6 +39,14 @@ struct ob__gemm_ops {
     ob_status (*enqueue)(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,
                          const ob_buffer *residual, ob_buffer *dst, ob_error *err);
 };
+
+/* The provider in this place of the ordered list; NULL past its end. */
+const ob__gemm_ops *ob__gemm_ops_at(size_t index);
+/* The provider that the context's table names for an AUTO gemm, and gemm->tuned; NULL where it names none that can
+ * serve. */
+const ob__gemm_ops *ob__gemm_choose_tuned(ob_gemm *gemm);
+/* The row of block's table with this name; OB__GEMM_VARIANT_COUNT: none. */
+size_t ob__gemm_variant_find(const char *name);
 
 extern const ob__gemm_ops ob__gemm_tile, ob__gemm_block, ob__gemm_clblast, ob__gemm_ref;
 

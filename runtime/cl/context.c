@@ -76,6 +76,11 @@ const ob_device_info *ob_context_device(const ob_context *ctx)
     return &ctx->device->info;
 }
 
+const ob_tuning *ob_context_tuning(const ob_context *ctx)
+{
+    return ctx->options.tuning;
+}
+
 ob_status ob_context_flush(ob_context *ctx, ob_error *err)
 {
     cl_int code = clFlush(ctx->queue);

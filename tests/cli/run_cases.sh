@@ -7,6 +7,8 @@ program=$1 models=$2 data=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
+export XDG_CONFIG_HOME="$work/config" # no tables of whoever runs this
+unset OBERTA_TUNING
 failed=0 passed=0
 demo="$models/demo"
 
@@ -181,6 +183,44 @@ expect 6 'cannot write|No space' sh -c "$program run -q -s output.path=- good.ya
 
 # A machine with nothing: no home, no path
 expect 0 'numpy' env -i $program fill-mask -m "$demo" 'import <mask> as np'
+
+# Tuning: a table is written shape by shape, gone on with, and used; what is wrong with one is said with its line
+expect 0 'done' $program tune -m "$demo" --seconds 3 -o table.txt
+expect 0 '^oberta-tuning 1$' cat table.txt
+cp table.txt first.txt
+expect 0 '[|] gemm [|] 384 128 [|] [a-z]+ [|]' cat table.txt
+expect 0 ' kept, ' $program tune -m "$demo" --seconds 3 -o table.txt
+expect 0 '"state":"kept"' $program tune -m "$demo" --seconds 3 -o table.txt --json
+expect 0 same sh -c 'grep -vxFf table.txt first.txt || echo same'
+expect 0 'query, key, value: [a-z]' $program tune -m "$demo" --seconds 3 -o table.txt --force
+expect 0 '^1$' sh -c "grep -c '384 128' table.txt"
+expect 0 'oberta/tuning/tuned.txt' $program tune -m "$demo" --seconds 0.01
+expect 75 'interrupted: [0-9] of 5 shapes' timeout --preserve-status -s INT 2 $program tune --shape roberta-base \
+    --seconds 60 -o stopped.txt
+nothing_left '*.txt.*'
+expect 2 'not one of roberta-base' $program tune --shape bert
+expect 2 'not a number above 0' $program tune -m "$demo" --seconds 0
+expect 2 "'wgpu': not one of tile" $program tune -m "$demo" --gemm wgpu -o table.txt
+printf 'for i in <mask>(10):\n' >one.txt
+job tuned.yaml 'inputs: {path: one.txt}' 'output: {path: "-"}'
+sed 's/| tile |/| ref |/' table.txt >ref.txt
+expect 0 'by ref.txt:[0-9]+' env OBERTA_TUNING=ref.txt $program run -vv tuned.yaml
+sed 's/| tile |/| warp |/' table.txt >warp.txt
+expect 0 "not 'warp': this build does not know it" env OBERTA_TUNING=warp.txt $program run -v tuned.yaml
+printf 'oberta-tuning 1\n# fine\na | b\n' >bad.txt
+expect 2 'OBERTA_TUNING: bad.txt:3: 2 fields' env OBERTA_TUNING=bad.txt $program run tuned.yaml
+expect 2 'bad.txt:3: 2 fields' env OBERTA_TUNING=bad.txt $program fill-mask -m "$demo" 'a <mask>'
+expect 2 'bad.txt:3: 2 fields' $program tune -m "$demo" --seconds 3 -o bad.txt
+expect 6 'OBERTA_TUNING: .*nothere.txt' env OBERTA_TUNING=nothere.txt $program run tuned.yaml
+printf 'oberta-tuning 9\nwhatever\n' >later.txt
+expect 0 'later.txt: ignored: it is of version 9' env OBERTA_TUNING=later.txt $program run tuned.yaml
+expect 2 "another version's table" $program tune -m "$demo" --seconds 3 -o later.txt
+mkdir -p config/oberta/tuning && cp bad.txt config/oberta/tuning/
+expect 0 'warning: tuning: ignored: .*bad.txt:3' $program run tuned.yaml
+cp ref.txt config/oberta/tuning/zz.txt
+expect 0 'by .*zz.txt:[0-9]+' $program run -vv tuned.yaml
+expect 0 '^0$' sh -c "OBERTA_TUNING=off $program run -vv tuned.yaml 2>&1 | grep -c 'zz.txt' | cat"
+rm -r config
 
 # Other commands
 expect 0 'usable' $program devices

@@ -6,6 +6,7 @@ foreach(folder runtime models host)
             PATTERN "cl_interop.h" EXCLUDE)
 endforeach()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/models/demo" DESTINATION "${CMAKE_INSTALL_DATADIR}/oberta/models")
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/kernels/tuning/tables/" DESTINATION "${CMAKE_INSTALL_DATADIR}/oberta/tuning")
 install(FILES "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 # Relative, so that `cmake --install --prefix` may put it anywhere.
 file(RELATIVE_PATH OBERTA_PC_TO_PREFIX "/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/prefix")

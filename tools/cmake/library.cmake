@@ -19,6 +19,7 @@ add_executable(oberta_program
     host/cli/cmd_inspect.c
     host/cli/cmd_run.c
     host/cli/cmd_tokenize.c
+    host/cli/cmd_tune.c
     host/cli/environment.c
     host/cli/main.c
     host/cli/options.c

@@ -14,6 +14,7 @@ typedef struct ob_pipeline_options {
     const char *cache_folder; /* compiled programs; NULL: none */
     bool profile;
     const char *gemm;         /* "auto", or a pinned provider */
+    const ob_tuning *tuning;  /* measured choices (tune.h); NULL: none; must outlive the pipeline */
     size_t tokenizer_threads; /* 0: one less than there are processors, at least 1 */
 } ob_pipeline_options;
 

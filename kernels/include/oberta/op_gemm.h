@@ -5,8 +5,10 @@
  * src (m, k), weight (n, k) as checkpoints store it, bias (n), residual and dst (m, n), all float32, dense. src lies in
  * the row tiles (rows.h), residual and dst alike or row-major. Four providers do it: `tile` (register tiles, CPU
  * devices), `block` (local memory, GPUs), `clblast`, `ref` (plain, any device). The sum over k is done in an order that
- * depends on the provider and k alone, never on m: a row's bits are the same in every batch. Error bound of each:
- * |error| <= 8 u sum_k |src * weight| before the epilogue, u = 2^-24. */
+ * depends on the provider and k alone, never on m: a row's bits are the same in every batch. All blocks of `block` add
+ * in the order of k, one fma after the other, so they give the same bits; that is why a tuning table (tuning.h) may
+ * name a variant for each class of m, but only one provider for a shape. Error bound of each: |error| <= 8 u sum_k |src
+ * * weight| before the epilogue, u = 2^-24. */
 #ifndef OBERTA_OP_GEMM_H
 #define OBERTA_OP_GEMM_H
 
@@ -15,7 +17,8 @@
 #include <oberta/dtype.h>
 
 typedef enum ob_gemm_provider {
-    OB_GEMM_AUTO, /* the first of the ordered table that accepts the device and the shape */
+    OB_GEMM_AUTO, /* what the context's tuning table names, else the first of the ordered list that accepts device and
+                     shape */
     OB_GEMM_REF,
     OB_GEMM_TILE,
     OB_GEMM_CLBLAST,
@@ -46,6 +49,11 @@ ob_status ob_gemm_create(ob_context *ctx, const ob_gemm_desc *desc, ob_gemm **ou
 void ob_gemm_destroy(ob_gemm *gemm);
 /* What serves, after create: never AUTO. */
 ob_gemm_provider ob_gemm_get_provider(const ob_gemm *gemm);
+
+/* For tuners. Why AUTO would pass a provider by, one clause; NULL where it serves. And the names of a provider's
+ * variants in the order of desc.variant; NULL past the last. */
+const char *ob_gemm_refusal(const ob_device_info *device, const ob_gemm_desc *desc, ob_gemm_provider provider);
+const char *ob_gemm_variant_name(ob_gemm_provider provider, size_t index);
 
 /* Weights on the device in the provider's own layout, packed once. */
 typedef struct ob_gemm_weights ob_gemm_weights;

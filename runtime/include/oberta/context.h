@@ -12,12 +12,14 @@ extern "C" {
 #endif
 
 typedef struct ob_context ob_context;
+typedef struct ob_tuning ob_tuning; /* what kernels measured on devices; carried here, never read */
 
 typedef struct ob_context_options {
     const char *cache_folder; /* compiled programs; NULL: no cache on disk */
     uint64_t cache_max_bytes; /* least recently used entries go when it is exceeded */
     bool profile;             /* record the time of every kernel (profile.h) */
     bool debug;               /* wait and check after each kernel, to find the one that fails */
+    const ob_tuning *tuning;  /* for operators that choose by it; NULL: none; must outlive the context */
 } ob_context_options;
 
 void ob_context_options_default(ob_context_options *options);
@@ -27,6 +29,7 @@ ob_status ob_context_create(ob_device *device, const ob_context_options *options
 void ob_context_destroy(ob_context *ctx);
 
 const ob_device_info *ob_context_device(const ob_context *ctx);
+const ob_tuning *ob_context_tuning(const ob_context *ctx);
 
 /* Hands everything enqueued so far to the device without waiting. */
 ob_status ob_context_flush(ob_context *ctx, ob_error *err);
