@@ -1,11 +1,17 @@
-/* How fast the device can be: chains of fma that nothing but arithmetic limits. Each item runs SUMS independent vectors,
- * enough to hide the latency; the answer is known, so that a compiler which removes the work is found out.
+/* Chains of fma that nothing but arithmetic limits. Each item runs SUMS independent vectors, enough to hide the latency.
  * x -> x * 0.5 + 0.5 tends to 1 from any start; after many turns it is 1 exactly. */
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b)  JOIN_(a, b)
-#define FLOATN      JOIN(float, VEC_N)
-#define VSTOREN     JOIN(vstore, VEC_N)
+
+/* Without a width: scalars. */
+#if VEC_N == 1
+#define FLOATN                    float
+#define STORE(value, index, out) (out)[index] = (value)
+#else
+#define FLOATN                    JOIN(float, VEC_N)
+#define STORE(value, index, out) JOIN(vstore, VEC_N)(value, index, out)
+#endif
 
 #define SUMS_10(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9)
 #define DECLARE(i) FLOATN x##i = (FLOATN)(start + 0.125f * i);
@@ -20,5 +26,5 @@ __kernel void roof_fma(__global float *out, const float start, const float half_
         SUMS_10(STEP)
     }
     const FLOATN sum = (FLOATN)(0.0f) SUMS_10(ADD);
-    VSTOREN(sum, get_global_id(0), out);
+    STORE(sum, get_global_id(0), out);
 }
