@@ -80,10 +80,8 @@ static ob_status take_workload(bench *b, const char *text, ob_error *err)
 {
     if (b->workload_count == MAX_WORKLOADS)
         return ob_error_set(err, OB_ERR_USAGE, "--workload: more than %d", MAX_WORKLOADS);
-    if (ob_workload_parse(text, &b->workloads[b->workload_count], err) != OB_OK) {
-        ob_error_prefix(err, "--workload");
+    if (ob_workload_parse(text, &b->workloads[b->workload_count], err) != OB_OK)
         return ob_error_status(err);
-    }
     b->workload_count++;
     return OB_OK;
 }
@@ -190,19 +188,25 @@ static void drop_long_workloads(bench *b)
     b->workload_count = kept;
 }
 
-/* The dump replaces what stands under its name; but a folder that the weights come from is not written to. */
-static ob_status check_dump(const bench *b, ob_error *err)
+/* A file that will be replaced: its folder must be there, which is better said now than after the measurements, and
+ * must not be the one that the weights come from. */
+static ob_status check_target(const bench *b, const char *option, const char *path, ob_error *err)
 {
     struct stat folder, model;
-    if (b->dump_hidden == NULL || b->ctx->model == NULL)
+    if (path == NULL)
         return OB_OK;
-    const char *slash = strrchr(b->dump_hidden, '/');
-    char *parent = slash == NULL ? ob_strdup(".") : ob_strndup(b->dump_hidden, (size_t)(slash - b->dump_hidden) + 1);
-    bool same = parent == NULL || (stat(parent, &folder) == 0 && stat(b->ctx->model, &model) == 0 &&
-                                   folder.st_dev == model.st_dev && folder.st_ino == model.st_ino);
+    const char *slash = strrchr(path, '/');
+    char *parent = slash == NULL ? ob_strdup(".") : ob_strndup(path, (size_t)(slash - path) + 1);
+    ob_status status = OB_OK;
+    if (parent == NULL)
+        status = ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the command line");
+    else if (stat(parent, &folder) != 0 || !S_ISDIR(folder.st_mode) || ob_folder_exists(path))
+        status = ob_error_set(err, OB_ERR_USAGE, "%s: '%s' is not a file in a folder that exists", option, path);
+    else if (b->ctx->model != NULL && stat(b->ctx->model, &model) == 0 && folder.st_dev == model.st_dev &&
+             folder.st_ino == model.st_ino)
+        status = ob_error_set(err, OB_ERR_USAGE, "%s: '%s' is in the model's folder", option, path);
     ob_free(parent);
-    return same ? ob_error_set(err, OB_ERR_USAGE, "--dump-hidden: '%s' is in the model's folder", b->dump_hidden)
-                : OB_OK;
+    return status;
 }
 
 static ob_status open_model(bench *b, ob_error *err)
@@ -210,10 +214,7 @@ static ob_status open_model(bench *b, ob_error *err)
     const ob_bench_watch watch = {go_on, b};
     if (b->ctx->model != NULL)
         return ob_bench_model_open(b->ctx->model, &b->model, err);
-    ob_status status = ob_bench_model_random(b->shape != NULL ? b->shape : DEFAULT_SHAPE, &watch, &b->model, err);
-    if (status == OB_ERR_USAGE)
-        ob_error_prefix(err, "--shape");
-    return status;
+    return ob_bench_model_random(b->shape != NULL ? b->shape : DEFAULT_SHAPE, &watch, &b->model, err);
 }
 
 static ob_status run_device(bench *b, ob_device *device, ob_bench_report *out, ob_error *err)
@@ -263,7 +264,8 @@ static ob_status write_trace(const bench *b, ob_error *err)
 static ob_status run(bench *b, ob_error *err)
 {
     /* Mistakes that are cheap to find come first: making random weights takes a second. */
-    if (parse(b, err) != OB_OK || check_dump(b, err) != OB_OK || choose_devices(b, err) != OB_OK ||
+    if (parse(b, err) != OB_OK || check_target(b, "--dump-hidden", b->dump_hidden, err) != OB_OK ||
+        check_target(b, "--trace", b->trace, err) != OB_OK || choose_devices(b, err) != OB_OK ||
         open_model(b, err) != OB_OK)
         return ob_error_status(err);
     if (b->workload_text_count == 0)
