@@ -47,6 +47,8 @@ static ob_status build(ob_context *ctx, const ob_source *source, size_t width, c
     ob_defines defines = OB_DEFINES_INIT;
     ob_program *program;
     ob_defines_int(&defines, "VEC_N", (long)width);
+    if ((ob_context_device(ctx)->capabilities & OB_CAP_FMA) != 0)
+        ob_defines_int(&defines, "FUSED", 1);
     if (ob_program_create(ctx, name, &source, 1, &defines, &program, err) != OB_OK)
         return ob_error_status(err);
     ob_status status = ob_kernel_create(program, name, out, err);

@@ -1,4 +1,5 @@
-/* What the device can do at most, measured: the rate of fp32 fma, and of reading memory that no cache holds.
+/* What the device can do at most, measured: the rate of fp32 fma (of multiplies and adds, where fma() is
+ * emulated), and of reading memory that no cache holds.
  *
  * Both kernels have answers that are known, so a compiler which removes the work is found out. Everything else is shown
  * as a share of these. */
