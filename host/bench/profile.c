@@ -1,12 +1,15 @@
 /* Times of kernels, with the work that shapes say they did. */
 #include "bench_internal.h"
 
+#include <oberta/log.h>
 #include <oberta/memory.h>
 #include <oberta/writer.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_PASSES 3
+/* Some drivers' clocks stand still: kernels are never that small a part of a run. */
+#define MIN_CREDIBLE 0.001
 
 /* Flops and bytes that have to move between memory and a kernel, of one pass. */
 typedef struct work {
@@ -111,8 +114,9 @@ static double kind_ns(const ob_profile_entry *entries, size_t count, kind k)
     return ns;
 }
 
-static ob_status tell(const ob_profile_entry *entries, size_t count, const pass *p, double passes, ob_bench_result *out,
-                      ob_error *err)
+/* `wall` seconds are what the passes took by the host's clock. */
+static ob_status tell(const ob_profile_entry *entries, size_t count, const pass *p, double passes, double wall,
+                      ob_bench_result *out, ob_error *err)
 {
     out->kernels = ob_calloc(count, sizeof *out->kernels);
     if (out->kernels == NULL)
@@ -121,6 +125,10 @@ static ob_status tell(const ob_profile_entry *entries, size_t count, const pass 
     double total = 0;
     for (size_t i = 0; i < count; i++)
         total += (double)entries[i].total_ns;
+    bool credible = total * 1e-9 > wall * MIN_CREDIBLE;
+    if (!credible)
+        ob_log(OB_LOG_WARN, "bench", "the driver's times of kernels add up to %.3g of %.3g ms: no rates follow",
+               total * 1e-6, wall * 1e3);
     for (size_t i = 0; i < count; i++) {
         ob_bench_kernel *kernel = &out->kernels[i];
         double ns = (double)entries[i].total_ns, all_ns = kind_ns(entries, count, kind_of(entries[i].kernel)) / passes;
@@ -129,8 +137,8 @@ static ob_status tell(const ob_profile_entry *entries, size_t count, const pass 
         kernel->launches = (double)entries[i].launches / passes;
         kernel->ms = ns / passes * 1e-6;
         kernel->share = total > 0 ? ns / total : 0;
-        kernel->gflops = all_ns > 0 ? w.flops / all_ns : 0;
-        kernel->gbytes_per_s = all_ns > 0 ? w.bytes / all_ns : 0;
+        kernel->gflops = credible && all_ns > 0 ? w.flops / all_ns : 0;
+        kernel->gbytes_per_s = credible && all_ns > 0 ? w.bytes / all_ns : 0;
     }
     return OB_OK;
 }
@@ -140,16 +148,16 @@ static ob_status run_plan(ob__bench_session *s, const ob__bench_plan *plan, ob_b
 {
     ob_profile_entry *entries = NULL;
     size_t count = 0, passes = 0;
-    double seconds;
+    double seconds, wall = 0;
     ob_profile_reset(s->ctx);
     double until = ob__bench_now() + s->spec->seconds;
-    for (; passes == 0 || (passes < MAX_PASSES && ob__bench_now() < until); passes++)
+    for (; passes == 0 || (passes < MAX_PASSES && ob__bench_now() < until); passes++, wall += seconds)
         if (ob__bench_pass(s, plan, &seconds, NULL, err) != OB_OK)
             return ob_error_status(err);
     if (ob_profile_collect(s->ctx, &entries, &count, err) != OB_OK)
         return ob_error_status(err);
     const pass p = describe(plan, &s->spec->model->config);
-    ob_status status = s->spec->profile ? tell(entries, count, &p, (double)passes, out, err) : OB_OK;
+    ob_status status = s->spec->profile ? tell(entries, count, &p, (double)passes, wall, out, err) : OB_OK;
     ob_free(entries);
     return status;
 }
