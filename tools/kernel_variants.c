@@ -84,8 +84,9 @@ static bool attention_online(void)
 static bool others(void)
 {
     const ob_source *const embedding[] = {&ob_source_storage, &ob_source_embedding_ref};
-    const ob_source *const norm[] = {&ob_source_layer_norm_ref}, *const pool[] = {&ob_source_pool_ref};
-    const ob_source *const gather[] = {&ob_source_gather_rows_ref}, *const top_k[] = {&ob_source_top_k_ref};
+    const ob_source *const norm[] = {&ob_source_layer_norm_ref}, *const pool[] = {&ob_source_rows, &ob_source_pool_ref};
+    const ob_source *const gather[] = {&ob_source_rows, &ob_source_gather_rows_ref}, *const top_k[] = {
+                                                                                         &ob_source_top_k_ref};
     ob_defines none = OB_DEFINES_INIT, words = OB_DEFINES_INIT, five = OB_DEFINES_INIT;
     ob_defines_int(&words, "WORD_BLOCK", OB__GEMM_PANEL);
     ob_defines_int(&five, "K", 5);

@@ -61,6 +61,8 @@ static const char *refuse(const ob_device_info *device, const ob_attention_desc 
 {
     if (device->type == OB_DEVICE_CPU && desc->variant != OB_ATTENTION_ONLINE)
         return "it is for GPUs";
+    if (desc->row_tile > 1)
+        return "it writes plain rows";
     if (desc->head_size > MAX_HEAD_SIZE || desc->head_size % 4 != 0)
         return "the head size is above 128 or no multiple of 4";
     return ob__online_pick(device, desc) == 0 ? "no strip fits the work-group and the local memory" : NULL;

@@ -14,11 +14,13 @@ static const char *refuse(const ob_device_info *device, const ob_attention_desc 
 
 static ob_status create(ob_attention *op, ob_error *err)
 {
-    const ob_source *const sources[] = {&ob_source_attention_ref};
+    const ob_source *const sources[] = {&ob_source_rows, &ob_source_attention_ref};
     ob_defines defines = OB_DEFINES_INIT;
     ob_program *program;
     ob_defines_int(&defines, "HEAD_SIZE", (long)op->desc.head_size);
-    if (ob_program_create(op->ctx, "attention_ref", sources, 1, &defines, &program, err) != OB_OK)
+    if (op->desc.row_tile > 1)
+        ob_defines_int(&defines, "ROW_TILE", (long)op->desc.row_tile);
+    if (ob_program_create(op->ctx, "attention_ref", sources, 2, &defines, &program, err) != OB_OK)
         return ob_error_status(err);
     ob_status status = ob_kernel_create(program, "attention__ref", &op->kernel, err);
     ob_program_destroy(program);

@@ -55,9 +55,8 @@ __kernel void attention__ref(__global const float *qkv, __global const int *span
         for (int c = FOURS * 4; c < HEAD_SIZE; c++)
             rest[c - FOURS * 4] = fma(p, v[c], rest[c - FOURS * 4]);
     }
-    __global float *out = dst + (size_t)i * hidden + head * HEAD_SIZE;
-    for (int c = 0; c < FOURS; c++)
-        vstore4(sums[c] / sum, c, out);
-    for (int c = FOURS * 4; c < HEAD_SIZE; c++)
-        out[c] = rest[c - FOURS * 4] / sum;
+    for (int c = 0; c < HEAD_SIZE; c++) {
+        const float value = c < FOURS * 4 ? ((const float *)&sums[c / 4])[c % 4] : rest[c - FOURS * 4];
+        dst[ROW_AT(i, head * HEAD_SIZE + c, hidden)] = value / sum;
+    }
 }

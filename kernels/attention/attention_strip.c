@@ -35,15 +35,18 @@ static size_t max_strips(const ob_attention *op)
 
 static ob_status create(ob_attention *op, ob_error *err)
 {
-    const ob_source *const sources[] = {&ob_source_tile, &ob_source_attention_strip};
-    const ob__tile tile = ob__tile_for(ob_context_device(op->ctx));
+    const ob_source *const sources[] = {&ob_source_rows, &ob_source_tile, &ob_source_attention_strip};
+    const ob_device_info *device = ob_context_device(op->ctx);
+    const ob__tile tile = ob__tile_for(device);
     ob_defines defines = OB_DEFINES_INIT;
     ob_program *program;
     op->tile_m = tile.rows;
     op->tile_n = 2 * tile.vector;
-    ob__tile_define(&tile, &defines);
+    ob__tile_define(&tile, device, &defines);
+    if (op->desc.row_tile > 1)
+        ob_defines_int(&defines, "ROW_TILE", (long)op->desc.row_tile);
     ob_defines_int(&defines, "HEAD_SIZE", (long)op->desc.head_size);
-    if (ob_program_create(op->ctx, "attention_strip", sources, 2, &defines, &program, err) != OB_OK)
+    if (ob_program_create(op->ctx, "attention_strip", sources, 3, &defines, &program, err) != OB_OK)
         return ob_error_status(err);
     ob_status status = ob_kernel_create(program, "attention__strip", &op->kernel, err);
     if (status == OB_OK)

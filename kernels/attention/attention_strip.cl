@@ -62,8 +62,9 @@ attention_keys__strip(__global const float *qkv, __global const int *panels, __g
     }
 #define STORE_CONTEXT(i)                                                                                               \
     if (i < rows) {                                                                                                    \
-        VSTOREN(s##i##0 / (FLOATN)(sum##i), 0, out + (size_t)i * hidden + c);                                          \
-        VSTOREN(s##i##1 / (FLOATN)(sum##i), 1, out + (size_t)i * hidden + c);                                          \
+        __global float *to = dst + ROW_AT(begin + first + i, head * HEAD_SIZE + c, hidden);                            \
+        STORE_FOURS(s##i##0 / (FLOATN)(sum##i), to, 4 * ROW_TILE)                                                      \
+        STORE_FOURS(s##i##1 / (FLOATN)(sum##i), to + VEC_N * ROW_TILE, 4 * ROW_TILE)                                   \
     }
 #define DECLARE_SUM(i) float sum##i;
 
@@ -112,7 +113,6 @@ attention__strip(__global const float *qkv, __global const float *packed, __glob
     }
     ROWS(SOFTMAX)
     __global const float *values = qkv + (size_t)begin * 3 * hidden + 2 * hidden + head * HEAD_SIZE;
-    __global float *out = dst + (size_t)(begin + first) * hidden + head * HEAD_SIZE;
     for (int c = 0; c < HEAD_SIZE; c += TILE_N) {
         __global const float *value = values + c;
         ROWS(CLEAR_SUMS)

@@ -15,8 +15,10 @@ ob__tile ob__tile_for(const ob_device_info *device)
     return tiles[i].tile;
 }
 
-void ob__tile_define(const ob__tile *tile, ob_defines *defines)
+void ob__tile_define(const ob__tile *tile, const ob_device_info *device, ob_defines *defines)
 {
     ob_defines_int(defines, "TILE_M", (long)tile->rows);
     ob_defines_int(defines, "VEC_N", (long)tile->vector);
+    if ((device->capabilities & OB_CAP_PREFETCH) != 0)
+        ob_defines_int(defines, "HAS_PREFETCH", 1);
 }

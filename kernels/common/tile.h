@@ -11,6 +11,7 @@ typedef struct ob__tile {
 } ob__tile;
 
 ob__tile ob__tile_for(const ob_device_info *device);
-void ob__tile_define(const ob__tile *tile, ob_defines *defines);
+/* TILE_M, VEC_N, and HAS_PREFETCH where the device has it. */
+void ob__tile_define(const ob__tile *tile, const ob_device_info *device, ob_defines *defines);
 
 #endif

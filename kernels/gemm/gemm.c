@@ -2,6 +2,7 @@
 #include "gemm_internal.h"
 
 #include "embedded_sources.h"
+#include "tile.h"
 
 #include <oberta/log.h>
 #include <oberta/memory.h>
@@ -44,14 +45,18 @@ static ob_status choose(ob_gemm *gemm, ob_error *err)
 void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const ob_source *sources[OB__GEMM_SOURCES],
                       ob_defines *defines)
 {
-    const ob_source *const all[OB__GEMM_SOURCES] = {&ob_source_erf, &ob_source_tile, &ob_source_storage,
-                                                    &ob_source_activation, source};
+    const ob_source *const all[OB__GEMM_SOURCES] = {&ob_source_erf,     &ob_source_tile,       &ob_source_rows,
+                                                    &ob_source_storage, &ob_source_activation, source};
     memcpy(sources, all, sizeof all);
     ob_defines_int(defines, "ACTIVATION", (long)desc->activation);
     if (desc->residual)
         ob_defines_int(defines, "RESIDUAL", 1);
     if (desc->half_weights)
         ob_defines_int(defines, "STORAGE_HALF", 1);
+    if (desc->row_tile > 1)
+        ob_defines_int(defines, "ROW_TILE", (long)desc->row_tile);
+    if (desc->row_tile > 1 && desc->tiled_dst)
+        ob_defines_int(defines, "TILED_DST", 1);
 }
 
 ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *source, const char *kernel, ob_defines *defines,
@@ -96,6 +101,13 @@ void ob_gemm_destroy(ob_gemm *gemm)
     for (size_t i = 0; i < OB__GEMM_VARIANT_COUNT; i++)
         ob_kernel_destroy(gemm->block_kernels[i]);
     ob_free(gemm);
+}
+
+size_t ob_gemm_row_tile(const ob_context *ctx, ob_gemm_provider provider)
+{
+    const ob_device_info *device = ob_context_device(ctx);
+    bool tiled = provider == OB_GEMM_TILE || (provider == OB_GEMM_AUTO && device->type == OB_DEVICE_CPU);
+    return tiled ? ob__tile_for(device).rows : 1;
 }
 
 ob_gemm_provider ob_gemm_get_provider(const ob_gemm *gemm)

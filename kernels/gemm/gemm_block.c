@@ -108,6 +108,8 @@ static unsigned allowed_variants(const ob_device_info *device, const ob_gemm_des
 
 static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc)
 {
+    if (desc->row_tile > 1)
+        return "it reads plain rows";
     if (device->type == OB_DEVICE_CPU && desc->provider != OB_GEMM_BLOCK)
         return "its blocks are for GPUs";
     if (desc->k > MAX_K)

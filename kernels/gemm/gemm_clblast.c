@@ -10,6 +10,8 @@
 
 static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc)
 {
+    if (desc->row_tile > 1)
+        return "it reads plain rows";
     /* 17 to 27 GFLOPS on CPU devices whose peak is 438: it serves them only when it is asked for. */
     if (device->type == OB_DEVICE_CPU && desc->provider != OB_GEMM_CLBLAST)
         return "its kernels are slow on CPU devices";

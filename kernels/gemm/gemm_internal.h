@@ -16,7 +16,6 @@ struct ob_gemm {
     ob_kernel *kernel; /* the product itself, or what follows a library's; block has its own */
     size_t block;      /* columns of a panel; 1: weights are plain row-major */
     size_t tile_m;     /* rows of a tile; 0 where there are no tiles */
-    size_t rows_per_item;
     ob_kernel *block_kernels[OB__GEMM_VARIANT_COUNT]; /* of block: those that were built, */
     unsigned built_blocks;                            /* one bit each */
 };
@@ -41,7 +40,7 @@ struct ob__gemm_ops {
 extern const ob__gemm_ops ob__gemm_tile, ob__gemm_block, ob__gemm_clblast, ob__gemm_ref;
 
 /* The program of a kernel file: the common headers before it, and the defines of epilogue and storage. */
-#define OB__GEMM_SOURCES 5
+#define OB__GEMM_SOURCES 6
 void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const ob_source *sources[OB__GEMM_SOURCES],
                       ob_defines *defines);
 /* Builds it and makes `kernel`. */

@@ -8,6 +8,12 @@
 DEFINE_ERF(float)
 #endif
 
+#ifdef TILED_DST
+#define PLACE(i, j) ROW_AT(i, j, n)
+#else
+#define PLACE(i, j) ROW_MAJOR(i, j, n)
+#endif
+
 /* Global range: (n, m). */
 __kernel void gemm__ref(__global const float *src, __global const STORED *weight, __global const float *bias,
                         __global const float *residual, __global float *dst, const int m, const int n, const int k)
@@ -16,19 +22,18 @@ __kernel void gemm__ref(__global const float *src, __global const STORED *weight
     const int i = (int)get_global_id(1);
     if (i >= m || j >= n)
         return;
-    __global const float *a = src + (size_t)i * k;
     __global const STORED *b = weight + (size_t)j * k;
     float4 sums = (float4)(0.0f);
     int t = 0;
     for (; t + 4 <= k; t += 4)
-        sums = fma(vload4(0, a + t), LOAD_STORED_FOUR(b, t), sums);
+        sums = fma(vload4(0, src + ROW_AT(i, t, k)), LOAD_STORED_FOUR(b, t), sums);
     float sum = (sums.x + sums.y) + (sums.z + sums.w);
     for (; t < k; t++)
-        sum = fma(a[t], LOAD_STORED(b, t), sum);
+        sum = fma(src[ROW_AT(i, t, k)], LOAD_STORED(b, t), sum);
     const float x = sum + bias[j];
     float y = ACTIVATE(float, x);
 #ifdef RESIDUAL
-    y += residual[(size_t)i * n + j];
+    y += residual[PLACE(i, j)];
 #endif
-    dst[(size_t)i * n + j] = y;
+    dst[PLACE(i, j)] = y;
 }

@@ -7,33 +7,38 @@ static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc
 {
     if (desc->half_weights)
         return "it has no half weights";
+    if (desc->row_tile != ob__tile_for(device).rows)
+        return "src does not lie in its row tiles";
     return device->type == OB_DEVICE_CPU ? NULL : "its tiles are for CPU devices";
 }
 
 static ob_status create(ob_gemm *gemm, ob_error *err)
 {
-    const ob__tile tile = ob__tile_for(ob_context_device(gemm->ctx));
+    const ob_device_info *device = ob_context_device(gemm->ctx);
+    const ob__tile tile = ob__tile_for(device);
     gemm->tile_m = tile.rows;
     gemm->block = 2 * tile.vector;
-    /* Rows of src that a work-item walks: together about 256 KiB, which stay in the second-level cache while the
-     * neighbouring panels use them too. */
-    size_t rows = ((size_t)256 << 10) / (gemm->desc.k * sizeof(float));
-    rows -= rows % gemm->tile_m;
-    gemm->rows_per_item = rows < 4 * gemm->tile_m ? 4 * gemm->tile_m : rows;
     ob_defines defines = OB_DEFINES_INIT;
-    ob__tile_define(&tile, &defines);
+    ob__tile_define(&tile, device, &defines);
     return ob__gemm_build(gemm, &ob_source_gemm_tile, "gemm__tile", &defines, &gemm->kernel, err);
 }
 
-/* How many rows each work-item gets changes who computes what, never the result. */
+/* How many rows each work-item gets changes who computes what, never the result.
+ *
+ * All rows of an item are used by each panel, so together they should stay in the second-level cache (768 KiB of it); a
+ * panel comes from further away, so it should serve many rows. Drivers hand items to threads in pieces, so there should
+ * be several for each. */
 static size_t rows_per_item(const ob_gemm *gemm, size_t m, size_t panels)
 {
-    size_t rows = gemm->rows_per_item;
-    /* Enough work-items that every core has several. */
+    size_t tile = gemm->tile_m, tiles = (m + tile - 1) / tile;
+    size_t fit = ((size_t)768 << 10) / (tile * gemm->desc.k * sizeof(float));
+    size_t most = fit < 8 ? 8 : fit > 16 ? 16 : fit;
     size_t wanted = 8 * (size_t)ob_context_device(gemm->ctx)->compute_units;
-    while (rows > gemm->tile_m && panels * ((m + rows - 1) / rows) < wanted)
-        rows -= gemm->tile_m;
-    return rows;
+    size_t items = (tiles + most - 1) / most;
+    if (panels * items < wanted)
+        items = (wanted + panels - 1) / panels;
+    items = items < tiles ? items : tiles;
+    return (tiles + items - 1) / items * tile;
 }
 
 static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,

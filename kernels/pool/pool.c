@@ -10,15 +10,17 @@ struct ob_pool {
     ob_kernel *cls, *mean;
 };
 
-ob_status ob_pool_create(ob_context *ctx, size_t hidden_size, ob_pool **out, ob_error *err)
+ob_status ob_pool_create(ob_context *ctx, size_t hidden_size, size_t row_tile, ob_pool **out, ob_error *err)
 {
-    const ob_source *const sources[] = {&ob_source_pool_ref};
+    const ob_source *const sources[] = {&ob_source_rows, &ob_source_pool_ref};
+    ob_defines defines = OB_DEFINES_INIT;
     ob_program *program = NULL;
     ob_pool *op = ob_calloc(1, sizeof *op);
     if (op == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for pooling");
     op->hidden_size = hidden_size;
-    if (ob_program_create(ctx, "pool", sources, 1, NULL, &program, err) != OB_OK ||
+    ob_defines_int(&defines, "ROW_TILE", (long)row_tile);
+    if (ob_program_create(ctx, "pool", sources, 2, &defines, &program, err) != OB_OK ||
         ob_kernel_create(program, "pool_cls__ref", &op->cls, err) != OB_OK ||
         ob_kernel_create(program, "pool_mean__ref", &op->mean, err) != OB_OK) {
         ob_program_destroy(program);

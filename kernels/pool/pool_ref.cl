@@ -1,4 +1,4 @@
-/* One vector a sequence. Global range: (hidden, sequences). */
+/* One vector a sequence. src lies in row tiles (rows.clh), dst is row-major. Global range: (hidden, sequences). */
 
 /* dst[s] = src[cu_seqlens[s]] */
 __kernel void pool_cls__ref(__global const float *src, __global const int *cu_seqlens, __global const int *key_mask,
@@ -7,7 +7,7 @@ __kernel void pool_cls__ref(__global const float *src, __global const int *cu_se
     const int h = (int)get_global_id(0);
     const int s = (int)get_global_id(1);
     if (h < hidden && s < sequences)
-        dst[(size_t)s * hidden + h] = src[(size_t)cu_seqlens[s] * hidden + h];
+        dst[(size_t)s * hidden + h] = src[ROW_AT(cu_seqlens[s], h, hidden)];
 }
 
 /* dst[s] = the mean of src over the kept tokens of s, summed in order; zeros where none is kept */
@@ -22,7 +22,7 @@ __kernel void pool_mean__ref(__global const float *src, __global const int *cu_s
     int count = 0;
     for (int t = cu_seqlens[s]; t < cu_seqlens[s + 1]; t++) {
         const int keep = masked != 0 ? key_mask[t] : 1;
-        sum += keep != 0 ? src[(size_t)t * hidden + h] : 0.0f;
+        sum += keep != 0 ? src[ROW_AT(t, h, hidden)] : 0.0f;
         count += keep != 0 ? 1 : 0;
     }
     dst[(size_t)s * hidden + h] = sum / (float)max(count, 1);

@@ -2,6 +2,7 @@
 #include "activations.h"
 
 #include <oberta/memory.h>
+#include <oberta/rows.h>
 
 enum {
     STEP_EMBED,
@@ -44,9 +45,11 @@ ob_status ob__activations_create(ob_context *ctx, const ob_roberta_config *confi
     const size_t H = config->hidden_size, I = config->intermediate_size, V = config->vocab_size;
     const size_t W = sizes->attention_workspace_bytes / sizeof(float);
     ob_arena_slot slots[OB__SLOT_COUNT] = {
+#define ROWS(rows, columns)                    ob_rows_elements(rows, columns, sizes->row_tile)
 #define SLOT_INIT(name, elements, first, last) {#name, (elements) * sizeof(float), first, last, 0},
         OB__ACTIVATION_SLOTS(SLOT_INIT)
 #undef SLOT_INIT
+#undef ROWS
     };
     ob__activations a = {0};
     if (ob_arena_create(ctx, slots, OB__SLOT_COUNT, &a.arena, err) != OB_OK)

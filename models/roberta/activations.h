@@ -1,6 +1,8 @@
 /* All device memory of a forward pass that is not weights: one arena for activations, and the batch's index arrays.
  *
- * Internal to models/roberta. T is max_tokens, H hidden_size, I intermediate_size, R the head's rows at a time. */
+ * Internal to models/roberta. T is max_tokens, H hidden_size, I intermediate_size, R the head's rows at a time; ROWS(r,
+ * c) the elements of r rows of c in row tiles (rows.h), in which all lie but QKV, LOGITS and what leaves for the host.
+ */
 #ifndef OBERTA_ROBERTA_ACTIVATIONS_H
 #define OBERTA_ROBERTA_ACTIVATIONS_H
 
@@ -10,20 +12,21 @@
 
 /* X(name, bytes, first step, last step). The steps are those of one layer, which every layer repeats, then the heads.
  */
-#define OB__ACTIVATION_SLOTS(X)                                                                                      \
-    X(HIDDEN, T *H, STEP_EMBED, STEP_END)                            /* stream between layers, (T, H) */             \
-    X(QKV, T * 3 * H, STEP_QKV, STEP_ATTENTION)                      /* query, key, value, (T, 3 H) */               \
-    X(WORKSPACE, W, STEP_ATTENTION, STEP_ATTENTION)                  /* the attention operator's own */              \
-    X(CONTEXT, T *H, STEP_ATTENTION, STEP_ATTENTION_OUTPUT)          /* attended values, (T, H) */                   \
-    X(MIDDLE, T *H, STEP_ATTENTION_OUTPUT, STEP_FEED_FORWARD_OUTPUT) /* between the two halves of a layer, (T, H) */ \
-    X(INNER, T *I, STEP_FEED_FORWARD, STEP_FEED_FORWARD_OUTPUT)      /* (T, I) */                                    \
-    X(ROWS, R *H, STEP_HEAD, STEP_HEAD_DENSE)                        /* rows that the head wants, (R, H) */          \
-    X(HEAD, R *H, STEP_HEAD_DENSE, STEP_DECODE)                      /* (R, H) */                                    \
-    X(LOGITS, R *V, STEP_DECODE, STEP_END)                           /* (R, vocab) */                                \
-    X(TOP_IDS, R *K, STEP_TOP_K, STEP_END)                           /* (R, k) int32 */                              \
-    X(TOP_SCORES, R *K, STEP_TOP_K, STEP_END)                        /* (R, k) */                                    \
-    X(TOP_STATS, R * 2, STEP_TOP_K, STEP_END)                        /* (R, 2): maximum, sum */                      \
-    X(POOLED, S *H, STEP_HEAD, STEP_END)                             /* (S, H) */
+#define OB__ACTIVATION_SLOTS(X)                                                                                \
+    X(HIDDEN, ROWS(T, H), STEP_EMBED, STEP_END)                            /* stream between layers, (T, H) */ \
+    X(QKV, T * 3 * H, STEP_QKV, STEP_ATTENTION)                            /* query, key, value, (T, 3 H) */   \
+    X(WORKSPACE, W, STEP_ATTENTION, STEP_ATTENTION)                        /* the attention operator's own */  \
+    X(CONTEXT, ROWS(T, H), STEP_ATTENTION, STEP_ATTENTION_OUTPUT)          /* attended values, (T, H) */       \
+    X(MIDDLE, ROWS(T, H), STEP_ATTENTION_OUTPUT, STEP_FEED_FORWARD_OUTPUT) /* between the halves of a layer */ \
+    X(INNER, ROWS(T, I), STEP_FEED_FORWARD, STEP_FEED_FORWARD_OUTPUT)      /* (T, I) */                        \
+    X(OUT, T *H, STEP_HEAD, STEP_END)                 /* HIDDEN row-major, for the host, (T, H) */             \
+    X(ROWS, ROWS(R, H), STEP_HEAD, STEP_HEAD_DENSE)   /* rows that the head wants, (R, H) */                   \
+    X(HEAD, ROWS(R, H), STEP_HEAD_DENSE, STEP_DECODE) /* (R, H) */                                             \
+    X(LOGITS, R *V, STEP_DECODE, STEP_END)            /* (R, vocab) */                                         \
+    X(TOP_IDS, R *K, STEP_TOP_K, STEP_END)            /* (R, k) int32 */                                       \
+    X(TOP_SCORES, R *K, STEP_TOP_K, STEP_END)         /* (R, k) */                                             \
+    X(TOP_STATS, R * 2, STEP_TOP_K, STEP_END)         /* (R, 2): maximum, sum */                               \
+    X(POOLED, S *H, STEP_HEAD, STEP_END)              /* (S, H) */
 
 typedef enum ob__activation_slot {
 #define SLOT_ENUM(name, bytes, first, last) OB__SLOT_##name,
@@ -37,6 +40,7 @@ typedef struct ob__activation_sizes {
     size_t head_rows; /* rows that the masked-LM head takes at a time; 0: no head */
     size_t top_k;     /* on the device; 0: none */
     size_t attention_workspace_bytes;
+    size_t row_tile; /* ob_gemm_row_tile */
 } ob__activation_sizes;
 
 typedef struct ob__activations {

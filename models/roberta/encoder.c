@@ -23,6 +23,7 @@ typedef struct layer_weights {
 struct ob__encoder {
     size_t layer_count;
     const ob_buffer *word; /* borrowed */
+    size_t row_tile;       /* of all activations but query, key and value */
     ob_buffer *position, *token_type;
     ob__norm_weights embedding_norm;
     layer_weights *layers;
@@ -41,10 +42,16 @@ static ob_status create_gemms(ob__encoder *e, ob_context *ctx, const ob_roberta_
     ob_activation act;
     if (!ob_activation_from_name(config->hidden_act, &act))
         return ob_error_set(err, OB_ERR_INTERNAL, "unknown activation '%s'", config->hidden_act);
-    ob_gemm_desc qkv = {3 * hidden, hidden, OB_ACT_NONE, false, provider, false, 0};
-    ob_gemm_desc attention_output = {hidden, hidden, OB_ACT_NONE, true, provider, false, 0};
-    ob_gemm_desc inner = {intermediate, hidden, act, false, provider, false, 0};
-    ob_gemm_desc output = {hidden, intermediate, OB_ACT_NONE, true, provider, false, 0};
+    /* Attention reads query, key and value by head, so they lie row-major. */
+    const ob_gemm_desc qkv = {.n = 3 * hidden, .k = hidden, .provider = provider, .row_tile = e->row_tile};
+    ob_gemm_desc attention_output = qkv, inner = qkv, output;
+    attention_output.n = hidden;
+    attention_output.residual = attention_output.tiled_dst = true;
+    inner.n = intermediate;
+    inner.activation = act;
+    inner.tiled_dst = true;
+    output = attention_output;
+    output.k = intermediate;
     if (ob_gemm_create(ctx, &qkv, &e->qkv_gemm, err) != OB_OK ||
         ob_gemm_create(ctx, &attention_output, &e->attention_output_gemm, err) != OB_OK ||
         ob_gemm_create(ctx, &inner, &e->intermediate_gemm, err) != OB_OK ||
@@ -61,13 +68,16 @@ static ob_status create_operators(ob__encoder *e, ob_context *ctx, const ob_robe
                                    config->type_vocab_size,
                                    config->max_position_embeddings,
                                    word_block,
-                                   false};
-    ob_layer_norm_desc norm = {config->hidden_size, config->layer_norm_eps, OB_LAYER_NORM_AUTO};
+                                   false,
+                                   e->row_tile,
+                                   config->layer_norm_eps};
+    ob_layer_norm_desc norm = {config->hidden_size, config->layer_norm_eps, e->row_tile, OB_LAYER_NORM_AUTO};
     ob_attention_desc attention = {.heads = config->num_attention_heads,
                                    .head_size = config->hidden_size / config->num_attention_heads,
                                    .max_sequence = max_length,
                                    .max_tokens = max_tokens,
                                    .max_sequences = max_sequences,
+                                   .row_tile = e->row_tile,
                                    .variant = OB_ATTENTION_AUTO};
     if (ob_embedding_create(ctx, &embedding, &e->embedding, err) != OB_OK ||
         ob_layer_norm_create(ctx, &norm, &e->norm, err) != OB_OK ||
@@ -118,6 +128,7 @@ ob_status ob__encoder_create(ob_context *ctx, const ob_roberta_config *config, c
     }
     e->layer_count = config->num_hidden_layers;
     e->word = word;
+    e->row_tile = ob_gemm_row_tile(ctx, gemm);
     if (create_gemms(e, ctx, config, gemm, err) != OB_OK ||
         create_operators(e, ctx, config, word_block, max_length, max_tokens, max_sequences, err) != OB_OK ||
         upload_weights(e, ctx, tensors, err) != OB_OK)
@@ -194,8 +205,8 @@ ob_status ob__encoder_enqueue(ob__encoder *e, ob__activations *a, const ob_batch
     const ob_buffer *key_mask = batch->attention_mask != NULL ? a->attention_mask : NULL;
     if (ob_attention_plan(e->attention, batch->cu_seqlens, batch->sequence_count, err) != OB_OK ||
         ob_embedding_enqueue(e->embedding, e->word, e->position, e->token_type, a->input_ids, a->position_ids,
-                             a->token_type_ids, tokens, hidden, err) != OB_OK ||
-        enqueue_norm(e, &e->embedding_norm, tokens, hidden, err) != OB_OK)
+                             a->token_type_ids, e->embedding_norm.weight, e->embedding_norm.bias, tokens, hidden,
+                             err) != OB_OK)
         return ob_error_status(err);
     for (size_t i = 0; i < e->layer_count; i++)
         if (enqueue_layer(e, &e->layers[i], a, tokens, key_mask, err) != OB_OK) {

@@ -33,14 +33,21 @@ static ob_status create_operators(ob__lm_head *h, const ob_roberta_config *confi
                                   ob_error *err)
 {
     size_t hidden = config->hidden_size;
-    ob_gemm_desc dense = {hidden, hidden, OB_ACT_GELU, false, provider, false, 0};
-    ob_gemm_desc decoder = {config->vocab_size, hidden, OB_ACT_NONE, false, provider, false, 0};
-    ob_layer_norm_desc norm = {hidden, config->layer_norm_eps, OB_LAYER_NORM_AUTO};
+    size_t row_tile = ob_gemm_row_tile(h->ctx, provider);
+    ob_gemm_desc dense = {.n = hidden,
+                          .k = hidden,
+                          .activation = OB_ACT_GELU,
+                          .provider = provider,
+                          .row_tile = row_tile,
+                          .tiled_dst = true};
+    ob_gemm_desc decoder = {.n = config->vocab_size, .k = hidden, .provider = provider, .row_tile = row_tile};
+    ob_layer_norm_desc norm = {hidden, config->layer_norm_eps, row_tile, OB_LAYER_NORM_AUTO};
+    ob_gather_rows_desc gather = {hidden, row_tile, true};
     ob_top_k_desc top_k = {config->vocab_size, h->device_top_k, h->max_rows};
     if (ob_gemm_create(h->ctx, &dense, &h->dense_gemm, err) != OB_OK ||
         ob_gemm_create(h->ctx, &decoder, &h->decoder_gemm, err) != OB_OK ||
         ob_layer_norm_create(h->ctx, &norm, &h->layer_norm, err) != OB_OK ||
-        ob_gather_rows_create(h->ctx, hidden, &h->gather, err) != OB_OK ||
+        ob_gather_rows_create(h->ctx, &gather, &h->gather, err) != OB_OK ||
         (h->device_top_k > 0 && ob_top_k_create(h->ctx, &top_k, &h->top_k, err) != OB_OK))
         return ob_error_status(err);
     return OB_OK;

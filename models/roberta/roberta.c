@@ -7,6 +7,7 @@
 #include "upload.h"
 
 #include <oberta/memory.h>
+#include <oberta/op_gather_rows.h>
 #include <oberta/op_pool.h>
 #include <oberta/op_top_k.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct ob_roberta {
     ob_buffer *word;      /* (vocab, hidden); NULL where the tied decoder's weights serve */
     ob__encoder *encoder;
     ob_pool *pool;
+    ob_gather_rows *gather; /* hidden states from row tiles to plain rows */
     ob__activations activations;
 };
 
@@ -103,13 +105,18 @@ static ob_status build(ob_roberta *m, const ob__roberta_tensors *tensors, const 
         sizes.top_k = min_size(m->max_top_k, min_size(OB_TOP_K_MAX, config->vocab_size));
     }
     uint64_t bytes_before = buffer_bytes(m->ctx);
-    if (parse_provider(options->gemm, &gemm, err) != OB_OK ||
-        create_head_and_words(m, tensors, sizes.head_rows, sizes.top_k, gemm, &word, &word_block, err) != OB_OK ||
+    if (parse_provider(options->gemm, &gemm, err) != OB_OK)
+        return ob_error_status(err);
+    size_t row_tile = ob_gemm_row_tile(m->ctx, gemm);
+    const ob_gather_rows_desc out = {config->hidden_size, row_tile, false};
+    if (create_head_and_words(m, tensors, sizes.head_rows, sizes.top_k, gemm, &word, &word_block, err) != OB_OK ||
         ob__encoder_create(m->ctx, config, tensors, word, word_block, m->max_length, m->max_tokens, m->max_sequences,
                            gemm, &m->encoder, err) != OB_OK ||
-        ob_pool_create(m->ctx, config->hidden_size, &m->pool, err) != OB_OK)
+        ob_pool_create(m->ctx, config->hidden_size, row_tile, &m->pool, err) != OB_OK ||
+        ob_gather_rows_create(m->ctx, &out, &m->gather, err) != OB_OK)
         return ob_error_status(err);
     uint64_t bytes_weights = buffer_bytes(m->ctx);
+    sizes.row_tile = row_tile;
     sizes.attention_workspace_bytes = ob__encoder_workspace_bytes(m->encoder);
     if (ob__activations_create(m->ctx, config, &sizes, &m->activations, err) != OB_OK)
         return ob_error_status(err);
@@ -157,6 +164,7 @@ void ob_roberta_destroy(ob_roberta *m)
         return;
     ob__activations_release(&m->activations);
     ob_pool_destroy(m->pool);
+    ob_gather_rows_destroy(m->gather);
     ob__encoder_destroy(m->encoder);
     ob_buffer_destroy(m->word);
     ob__lm_head_destroy(m->lm_head);
@@ -250,8 +258,11 @@ static ob_status run_outputs(ob_roberta *m, const ob_batch *batch, ob_result *re
                                      err) != OB_OK)
             return ob_error_status(err);
     }
-    if ((batch->want & OB_WANT_HIDDEN) != 0 && ob_buffer_download_later(a->slots[OB__SLOT_HIDDEN], 0, result->hidden,
-                                                                        batch->token_count * row_bytes, err) != OB_OK)
+    if ((batch->want & OB_WANT_HIDDEN) != 0 &&
+        (ob_gather_rows_enqueue(m->gather, a->slots[OB__SLOT_HIDDEN], NULL, 0, batch->token_count,
+                                a->slots[OB__SLOT_OUT], err) != OB_OK ||
+         ob_buffer_download_later(a->slots[OB__SLOT_OUT], 0, result->hidden, batch->token_count * row_bytes, err) !=
+             OB_OK))
         return ob_error_status(err);
     if (batch->position_count > 0 && (batch->want & (OB_WANT_LOGITS | OB_WANT_TOP_K)) != 0 &&
         ob__lm_head_run(m->lm_head, a, batch, result, err) != OB_OK)

@@ -39,6 +39,11 @@ static bool subgroups_are_right(int i, float value)
     return value == 1.0f;
 }
 
+static bool prefetch_is_right(int i, float value)
+{
+    return value == (float)i;
+}
+
 static ob_status build_probe(ob_context *ctx, const char *define, ob_program **out, ob_error *err)
 {
     const ob_source *const sources[] = {&ob_source_probe};
@@ -104,12 +109,12 @@ static ob_status probe_long_loop(ob_program *program, bool *works, ob_error *err
     return status;
 }
 
-/* An extension counts when it is advertised, compiles, and answers right. */
+/* An extension counts when it is advertised, compiles, and answers right; without a name it is only tried. */
 static void probe_optional(ob_context *ctx, const char *extension, const char *define, const char *kernel,
                            answer_fn is_right, ob_capability capability)
 {
     ob_device *device = ctx->device;
-    if (!ob__device_has_extension(device, extension))
+    if (extension != NULL && !ob__device_has_extension(device, extension))
         return;
     ob_error err;
     ob_error_clear(&err);
@@ -118,7 +123,7 @@ static void probe_optional(ob_context *ctx, const char *extension, const char *d
         run_probe(program, kernel, NULL, 0, is_right, &err) == OB_OK)
         device->info.capabilities |= capability;
     else
-        ob_log(OB_LOG_INFO, "device", "'%s' advertises %s, but: %s", device->info.name, extension, err.text);
+        ob_log(OB_LOG_INFO, "device", "'%s' has no %s: %s", device->info.name, kernel, err.text);
     ob_program_destroy(program);
 }
 
@@ -186,6 +191,8 @@ void ob_device_probe(ob_device *device)
         probe_optional(ctx, "cl_khr_fp64", "PROBE_FP64", "probe_fp64", fp64_is_right, OB_CAP_FP64);
         probe_optional(ctx, "cl_khr_subgroups", "PROBE_SUBGROUPS", "probe_subgroups", subgroups_are_right,
                        OB_CAP_SUBGROUPS);
+        if (device->info.type == OB_DEVICE_CPU)
+            probe_optional(ctx, NULL, "PROBE_PREFETCH", "probe_prefetch", prefetch_is_right, OB_CAP_PREFETCH);
     } else {
         /* One line: the rest of a build log does not help somebody who reads a list of devices. */
         ob_strbuf_append(&device->why_not, err.text, strcspn(err.text, "\n"));

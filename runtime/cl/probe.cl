@@ -46,3 +46,12 @@ __kernel void probe_subgroups(__global float *out)
     out[i] = (float)(sub_group_reduce_add(first) + sub_group_broadcast((uint)i, 0) * 0u);
 }
 #endif
+
+#ifdef PROBE_PREFETCH
+__kernel void probe_prefetch(__global float *out)
+{
+    const int i = (int)get_global_id(0);
+    __builtin_prefetch((const void *)(size_t)(out + i), 1, 3);
+    out[i] = (float)i;
+}
+#endif

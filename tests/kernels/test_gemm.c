@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <oberta/op_gemm.h>
+#include <oberta/rows.h>
 
 #define U     0x1p-24
 #define GUARD 64 /* floats behind dst */
@@ -44,7 +45,8 @@ static void free_problem(problem *p)
 typedef struct way {
     ob_gemm_provider provider;
     bool half_weights;
-    int variant; /* of block: 1 + a row of its table */
+    int variant;     /* of block: 1 + a row of its table */
+    size_t row_tile; /* 0: the provider's own */
 } way;
 
 /* False where the provider refuses the device; nothing else may. */
@@ -52,7 +54,16 @@ static bool run_way(const problem *p, way how, ob_activation activation, bool re
 {
     static ob_error err;
     ob_error_clear(&err);
-    ob_gemm_desc desc = {p->n, p->k, activation, residual, how.provider, how.half_weights, how.variant};
+    /* Every other shape leaves dst row-major, as the decoder and attention want it. */
+    ob_gemm_desc desc = {.n = p->n,
+                         .k = p->k,
+                         .activation = activation,
+                         .residual = residual,
+                         .provider = how.provider,
+                         .half_weights = how.half_weights,
+                         .row_tile = how.row_tile > 0 ? how.row_tile : ob_gemm_row_tile(ctx, how.provider),
+                         .tiled_dst = p->n % 2 == 1,
+                         .variant = how.variant};
     ob_gemm *gemm;
     ob_gemm_weights *weights;
     ob_buffer *src, *res, *out;
@@ -67,18 +78,25 @@ static bool run_way(const problem *p, way how, ob_activation activation, bool re
         part[1] = (ob_gemm_part){p->weight + first * p->k, p->bias + first, OB_DTYPE_F32, OB_DTYPE_F32, p->n - first};
     }
     test_ok(ob_gemm_weights_create(gemm, part, parts, &weights, &err), &err);
-    test_ok(ob_buffer_create(ctx, p->m * p->k * 4, "src", &src, &err), &err);
-    test_ok(ob_buffer_create(ctx, p->m * p->n * 4, "residual", &res, &err), &err);
-    test_ok(ob_buffer_create(ctx, (p->m * p->n + GUARD) * 4, "dst", &out, &err), &err);
+    size_t tile = desc.row_tile, dst_tile = desc.tiled_dst ? tile : 1;
+    size_t src_count = ob_rows_elements(p->m, p->k, tile), dst_count = ob_rows_elements(p->m, p->n, dst_tile);
+    float *tiled = calloc(src_count > dst_count + GUARD ? src_count : dst_count + GUARD, 4);
+    test_ok(ob_buffer_create(ctx, src_count * 4, "src", &src, &err), &err);
+    test_ok(ob_buffer_create(ctx, dst_count * 4, "residual", &res, &err), &err);
+    test_ok(ob_buffer_create(ctx, (dst_count + GUARD) * 4, "dst", &out, &err), &err);
     float guard[GUARD];
     for (size_t i = 0; i < GUARD; i++)
         guard[i] = -12345.0f;
-    test_ok(ob_buffer_upload(src, 0, p->src, p->m * p->k * 4, &err), &err);
-    test_ok(ob_buffer_upload(res, 0, p->residual, p->m * p->n * 4, &err), &err);
-    test_ok(ob_buffer_upload(out, p->m * p->n * 4, guard, sizeof guard, &err), &err);
+    to_row_tiles(tiled, p->src, p->m, p->k, tile);
+    test_ok(ob_buffer_upload(src, 0, tiled, src_count * 4, &err), &err);
+    to_row_tiles(tiled, p->residual, p->m, p->n, dst_tile);
+    test_ok(ob_buffer_upload(res, 0, tiled, dst_count * 4, &err), &err);
+    test_ok(ob_buffer_upload(out, dst_count * 4, guard, sizeof guard, &err), &err);
     test_ok(ob_gemm_enqueue(gemm, weights, src, p->m, residual ? res : NULL, out, &err), &err);
-    test_ok(ob_buffer_download(out, 0, dst, (p->m * p->n + GUARD) * 4, &err), &err);
-    assert_memory_equal(dst + p->m * p->n, guard, sizeof guard);
+    test_ok(ob_buffer_download(out, 0, tiled, (dst_count + GUARD) * 4, &err), &err);
+    assert_memory_equal(tiled + dst_count, guard, sizeof guard);
+    from_row_tiles(dst, tiled, p->m, p->n, dst_tile);
+    free(tiled);
     ob_buffer_destroy(src);
     ob_buffer_destroy(res);
     ob_buffer_destroy(out);
@@ -90,7 +108,7 @@ static bool run_way(const problem *p, way how, ob_activation activation, bool re
 static bool run(const problem *p, ob_gemm_provider provider, ob_activation activation, bool residual, size_t parts,
                 float *dst)
 {
-    return run_way(p, (way){provider, false, 0}, activation, residual, parts, dst);
+    return run_way(p, (way){provider, false, 0, 0}, activation, residual, parts, dst);
 }
 
 static void check(const problem *p, const char *what, ob_activation activation, bool residual)
@@ -173,7 +191,7 @@ static void check_blocks(size_t m, size_t n, size_t k)
     bool first = true;
     for (int v = 1; v <= OB__GEMM_VARIANT_COUNT; v++) {
         if (slow_here((size_t)v) ||
-            !run_way(&p, (way){OB_GEMM_BLOCK, false, v}, OB_ACT_NONE, true, 1, first ? p.dst : again))
+            !run_way(&p, (way){OB_GEMM_BLOCK, false, v, 1}, OB_ACT_NONE, true, 1, first ? p.dst : again))
             continue;
         if (first)
             check(&p, ob__gemm_variants[v - 1].name, OB_ACT_NONE, true);
@@ -213,7 +231,7 @@ static void test_gemm_keeps_half_weights(void **state)
     p.weight[1] = 1.0f + 0x1p-11f;        /* ties */
     p.weight[2] = 1.0f + 0x3p-11f;
     for (size_t v = 0; v <= OB__GEMM_VARIANT_COUNT; v++) {
-        way how = {v == 0 ? OB_GEMM_REF : OB_GEMM_BLOCK, true, (int)v};
+        way how = {v == 0 ? OB_GEMM_REF : OB_GEMM_BLOCK, true, (int)v, 1};
         if (slow_here(v))
             continue;
         problem q = p;
@@ -230,7 +248,7 @@ static void test_gemm_keeps_half_weights(void **state)
     }
     static const ob_gemm_provider others[] = {OB_GEMM_TILE, OB_GEMM_CLBLAST};
     for (size_t i = 0; i < 2; i++)
-        assert_false(run_way(&p, (way){others[i], true, 0}, OB_ACT_NONE, false, 1, p.dst));
+        assert_false(run_way(&p, (way){others[i], true, 0, 0}, OB_ACT_NONE, false, 1, p.dst));
     free(again);
     free_problem(&p);
 }
@@ -268,7 +286,7 @@ static void test_gemm_has_every_activation(void **state)
     problem p = make_problem(7, 19, 24);
     for (int a = 0; a < OB_ACTIVATION_COUNT; a++) /* the smallest block, which compiles fast */
         if (!(test_lane_is("rusticl") && a % 4 != 1) &&
-            run_way(&p, (way){OB_GEMM_BLOCK, false, OB__GEMM_VARIANT_COUNT}, (ob_activation)a, false, 1, p.dst))
+            run_way(&p, (way){OB_GEMM_BLOCK, false, OB__GEMM_VARIANT_COUNT, 1}, (ob_activation)a, false, 1, p.dst))
             check(&p, "block", (ob_activation)a, false);
     for (size_t i = 0; i < (test_lane_is("pocl") ? 3u : 2u); i++)
         for (int a = 0; a < OB_ACTIVATION_COUNT; a++)
@@ -286,10 +304,10 @@ static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
     (void)state;
     if (test_lane_is("oclgrind"))
         skip();
-    const way ways[] = {{OB_GEMM_REF, false, 0},
-                        {OB_GEMM_TILE, false, 0},
-                        {OB_GEMM_CLBLAST, false, 0},
-                        {OB_GEMM_BLOCK, false, test_lane_is("rusticl") ? OB__GEMM_VARIANT_COUNT : 0}};
+    const way ways[] = {{OB_GEMM_REF, false, 0, 0},
+                        {OB_GEMM_TILE, false, 0, 0},
+                        {OB_GEMM_CLBLAST, false, 0, 0},
+                        {OB_GEMM_BLOCK, false, test_lane_is("rusticl") ? OB__GEMM_VARIANT_COUNT : 0, 0}};
     problem p = make_problem(29, 50, 96);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         if (!run_way(&p, ways[i], OB_ACT_GELU, false, 1, p.dst))

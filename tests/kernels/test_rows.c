@@ -7,9 +7,11 @@
 #include <math.h>
 #include <oberta/op_embedding.h>
 #include <oberta/op_gather_rows.h>
+#include <oberta/op_gemm.h>
 #include <oberta/op_layer_norm.h>
 #include <oberta/op_pool.h>
 #include <oberta/op_top_k.h>
+#include <oberta/rows.h>
 
 static ob_context *ctx;
 static ob_error err;
@@ -23,7 +25,8 @@ static ob_buffer *upload(const void *data, size_t bytes)
     return buffer;
 }
 
-static void check_layer_norm(size_t hidden, size_t rows, float offset, ob_layer_norm_variant variant)
+/* A row tile of 0 is the device's own, whose one variant is named by AUTO. */
+static void check_layer_norm(size_t hidden, size_t rows, float offset, size_t row_tile, ob_layer_norm_variant variant)
 {
     float *x = malloc(rows * hidden * 4), *w = malloc(hidden * 4), *b = malloc(hidden * 4),
           *y = malloc(rows * hidden * 4);
@@ -35,12 +38,18 @@ static void check_layer_norm(size_t hidden, size_t rows, float offset, ob_layer_
         x[i] = 3.5f; /* a row of variance 0 */
     fill_random(w, hidden, 2.0f, 7);
     fill_random(b, hidden, 1.0f, 8);
-    ob_layer_norm_desc desc = {hidden, 1e-5f, variant};
+    row_tile = row_tile > 0 ? row_tile : ob_gemm_row_tile(ctx, OB_GEMM_AUTO);
+    ob_layer_norm_desc desc = {hidden, 1e-5f, row_tile, variant};
+    size_t count = ob_rows_elements(rows, hidden, row_tile);
+    float *tiled = malloc(count * 4);
+    memset(tiled, 0xFF, count * 4); /* NaN in rows and columns that are not there */
     ob_layer_norm *op;
     if (ob_layer_norm_create(ctx, &desc, &op, &err) == OB_OK) {
-        ob_buffer *src = upload(x, rows * hidden * 4), *weight = upload(w, hidden * 4), *bias = upload(b, hidden * 4);
+        to_row_tiles(tiled, x, rows, hidden, row_tile);
+        ob_buffer *src = upload(tiled, count * 4), *weight = upload(w, hidden * 4), *bias = upload(b, hidden * 4);
         test_ok(ob_layer_norm_enqueue(op, src, weight, bias, rows, src, &err), &err);
-        test_ok(ob_buffer_download(src, 0, y, rows * hidden * 4, &err), &err);
+        test_ok(ob_buffer_download(src, 0, tiled, count * 4, &err), &err);
+        from_row_tiles(y, tiled, rows, hidden, row_tile);
         for (size_t r = 0; r < rows; r++) {
             double greatest = 0;
             reference_layer_norm(x + r * hidden, w, b, hidden, (double)1e-5f, want);
@@ -64,6 +73,7 @@ static void check_layer_norm(size_t hidden, size_t rows, float offset, ob_layer_
     } else {
         test_refused(err.status, OB_ERR_DEVICE, &err, "layer norm by");
     }
+    free(tiled);
     free(x);
     free(w);
     free(b);
@@ -77,9 +87,13 @@ static void test_layer_norm_is_right(void **state)
     static const size_t sizes[] = {1, 7, 60, 128, 768, 1025};
     for (size_t i = 0; i < (test_lane_is("oclgrind") ? 3u : 6u); i++)
         for (int variant = OB_LAYER_NORM_REF; variant <= OB_LAYER_NORM_VECTOR; variant++) {
-            check_layer_norm(sizes[i], 5, 0.0f, (ob_layer_norm_variant)variant);
-            check_layer_norm(sizes[i], 5, 100.0f, (ob_layer_norm_variant)variant);
+            check_layer_norm(sizes[i], 5, 0.0f, 1, (ob_layer_norm_variant)variant);
+            check_layer_norm(sizes[i], 5, 100.0f, 1, (ob_layer_norm_variant)variant);
         }
+    for (size_t i = 0; i < (test_lane_is("oclgrind") ? 3u : 6u); i++) {
+        check_layer_norm(sizes[i], 29, 0.0f, 0, OB_LAYER_NORM_AUTO);
+        check_layer_norm(sizes[i], 5, 100.0f, 0, OB_LAYER_NORM_AUTO);
+    }
 }
 
 static void test_embedding_adds_three_tables(void **state)
@@ -102,7 +116,7 @@ static void test_embedding_adds_three_tables(void **state)
         for (size_t r = 0; r < VOCAB; r++)
             for (size_t k = 0; k < HIDDEN; k++)
                 packed[((r / block) * HIDDEN + k) * block + r % block] = word[r * HIDDEN + k];
-        ob_embedding_desc desc = {HIDDEN, VOCAB, TYPES, POSITIONS, block, false};
+        ob_embedding_desc desc = {HIDDEN, VOCAB, TYPES, POSITIONS, block, false, 1, 1e-5f};
         ob_embedding *op;
         test_ok(ob_embedding_create(ctx, &desc, &op, &err), &err);
         ob_buffer *b[] = {upload(packed, padded * HIDDEN * 4),
@@ -112,7 +126,7 @@ static void test_embedding_adds_three_tables(void **state)
                           upload(positions, sizeof positions),
                           upload(types, sizeof types),
                           upload(NULL, sizeof got)};
-        test_ok(ob_embedding_enqueue(op, b[0], b[1], b[2], b[3], b[4], b[5], TOKENS, b[6], &err), &err);
+        test_ok(ob_embedding_enqueue(op, b[0], b[1], b[2], b[3], b[4], b[5], NULL, NULL, TOKENS, b[6], &err), &err);
         test_ok(ob_buffer_download(b[6], 0, got, sizeof got, &err), &err);
         for (int t = 0; t < TOKENS; t++)
             for (int k = 0; k < HIDDEN; k++) {
@@ -129,24 +143,89 @@ static void test_embedding_adds_three_tables(void **state)
     }
 }
 
-static void test_gather_and_pool_take_the_right_rows(void **state)
+/* With the layer norm, in the device's row tiles and row-major: both are near the norm of the exact sums. */
+static void test_embedding_is_normalised(void **state)
 {
     (void)state;
-    enum { WIDTH = 13, ROWS = 12 };
+    enum { HIDDEN = 22, VOCAB = 40, POSITIONS = 9, TOKENS = 17, BLOCK = 8 };
+    float word[VOCAB * HIDDEN], packed[VOCAB * HIDDEN], position[POSITIONS * HIDDEN], type[HIDDEN], w[HIDDEN],
+        b[HIDDEN];
+    int32_t ids[TOKENS], positions[TOKENS], types[TOKENS] = {0};
+    fill_random(word, VOCAB * HIDDEN, 1, 1);
+    fill_random(position, POSITIONS * HIDDEN, 1, 2);
+    fill_random(type, HIDDEN, 1, 3);
+    fill_random(w, HIDDEN, 2, 4);
+    fill_random(b, HIDDEN, 1, 5);
+    for (size_t r = 0; r < VOCAB; r++)
+        for (size_t k = 0; k < HIDDEN; k++)
+            packed[((r / BLOCK) * HIDDEN + k) * BLOCK + r % BLOCK] = word[r * HIDDEN + k];
+    for (int t = 0; t < TOKENS; t++) {
+        ids[t] = (t * 7) % VOCAB;
+        positions[t] = (t * 5) % POSITIONS;
+    }
+    const size_t tiles[] = {1, ob_gemm_row_tile(ctx, OB_GEMM_AUTO)};
+    for (size_t i = 0; i < 2; i++) {
+        ob_embedding_desc desc = {HIDDEN, VOCAB, 1, POSITIONS, BLOCK, false, tiles[i], 1e-5f};
+        size_t count = ob_rows_elements(TOKENS, HIDDEN, tiles[i]);
+        float *tiled = malloc(count * 4), got[TOKENS * HIDDEN], sum[HIDDEN];
+        double want[HIDDEN];
+        ob_embedding *op;
+        test_ok(ob_embedding_create(ctx, &desc, &op, &err), &err);
+        ob_buffer *buffers[] = {upload(packed, sizeof packed),
+                                upload(position, sizeof position),
+                                upload(type, sizeof type),
+                                upload(ids, sizeof ids),
+                                upload(positions, sizeof positions),
+                                upload(types, sizeof types),
+                                upload(w, sizeof w),
+                                upload(b, sizeof b),
+                                upload(NULL, count * 4)};
+        test_ok(ob_embedding_enqueue(op, buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5],
+                                     buffers[6], buffers[7], TOKENS, buffers[8], &err),
+                &err);
+        test_ok(ob_buffer_download(buffers[8], 0, tiled, count * 4, &err), &err);
+        from_row_tiles(got, tiled, TOKENS, HIDDEN, tiles[i]);
+        for (int t = 0; t < TOKENS; t++) {
+            for (int k = 0; k < HIDDEN; k++)
+                sum[k] = word[ids[t] * HIDDEN + k] + type[k] + position[positions[t] * HIDDEN + k];
+            reference_layer_norm(sum, w, b, HIDDEN, (double)1e-5f, want);
+            for (int k = 0; k < HIDDEN; k++)
+                assert_true(fabs((double)got[t * HIDDEN + k] - want[k]) <= 2e-6 * (1 + fabs(want[k])));
+        }
+        for (size_t j = 0; j < 9; j++)
+            ob_buffer_destroy(buffers[j]);
+        ob_embedding_destroy(op);
+        free(tiled);
+    }
+}
+
+static void check_gather_and_pool(size_t row_tile)
+{
+    enum { WIDTH = 13, ROWS = 14 };
     float src[ROWS * WIDTH], got[4 * WIDTH];
-    const int32_t rows[] = {0, 11, 3, 3, 7}, cu_seqlens[] = {0, 1, 5, 12};
+    const int32_t rows[] = {0, 13, 3, 3, 7}, cu_seqlens[] = {0, 1, 5, 14};
+    size_t elements = ob_rows_elements(ROWS, WIDTH, row_tile), four = ob_rows_elements(4, WIDTH, row_tile);
+    float *tiled = calloc(elements, 4), *gathered = malloc(four * 4);
     const int32_t mask[ROWS] = {1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0};
     fill_random(src, ROWS * WIDTH, 1, 5);
+    to_row_tiles(tiled, src, ROWS, WIDTH, row_tile);
     ob_gather_rows *gather;
     ob_pool *pool;
-    test_ok(ob_gather_rows_create(ctx, WIDTH, &gather, &err), &err);
-    test_ok(ob_pool_create(ctx, WIDTH, &pool, &err), &err);
-    ob_buffer *b[] = {upload(src, sizeof src), upload(rows, sizeof rows), upload(cu_seqlens, sizeof cu_seqlens),
-                      upload(mask, sizeof mask), upload(NULL, sizeof got)};
-    test_ok(ob_gather_rows_enqueue(gather, b[0], b[1], 1, 4, b[4], &err), &err);
-    test_ok(ob_buffer_download(b[4], 0, got, sizeof got, &err), &err);
-    for (int i = 0; i < 4; i++)
-        assert_memory_equal(got + i * WIDTH, src + rows[1 + i] * WIDTH, WIDTH * 4);
+    test_ok(ob_pool_create(ctx, WIDTH, row_tile, &pool, &err), &err);
+    ob_buffer *b[] = {upload(tiled, elements * 4), upload(rows, sizeof rows), upload(cu_seqlens, sizeof cu_seqlens),
+                      upload(mask, sizeof mask), upload(NULL, sizeof got > four * 4 ? sizeof got : four * 4)};
+    for (int tiled_dst = 0; tiled_dst < 2; tiled_dst++) {
+        const ob_gather_rows_desc desc = {WIDTH, row_tile, tiled_dst != 0};
+        test_ok(ob_gather_rows_create(ctx, &desc, &gather, &err), &err);
+        for (int listed = 0; listed < 2; listed++) {
+            test_ok(ob_gather_rows_enqueue(gather, b[0], listed ? b[1] : NULL, 1, 4, b[4], &err), &err);
+            test_ok(ob_buffer_download(b[4], 0, gathered, (tiled_dst ? four : 4 * WIDTH) * 4, &err), &err);
+            from_row_tiles(got, gathered, 4, WIDTH, tiled_dst ? row_tile : 1);
+            for (int i = 0; i < 4; i++)
+                assert_memory_equal(got + i * WIDTH, src + (listed ? rows[1 + i] : 1 + i) * WIDTH, WIDTH * 4);
+        }
+        ob_gather_rows_destroy(gather);
+    }
     test_ok(ob_pool_enqueue(pool, OB_POOL_CLS, b[0], b[2], NULL, 3, b[4], &err), &err);
     test_ok(ob_buffer_download(b[4], 0, got, 3 * WIDTH * 4, &err), &err);
     for (int s = 0; s < 3; s++)
@@ -168,8 +247,17 @@ static void test_gather_and_pool_take_the_right_rows(void **state)
     }
     for (size_t i = 0; i < 5; i++)
         ob_buffer_destroy(b[i]);
-    ob_gather_rows_destroy(gather);
     ob_pool_destroy(pool);
+    free(tiled);
+    free(gathered);
+}
+
+static void test_gather_and_pool_take_the_right_rows(void **state)
+{
+    (void)state;
+    check_gather_and_pool(1);
+    check_gather_and_pool(6);
+    check_gather_and_pool(12);
 }
 
 static void check_top_k(size_t vocab, size_t k, size_t rows)
@@ -237,9 +325,8 @@ int main(void)
 {
     ctx = test_context_open();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layer_norm_is_right),
-        cmocka_unit_test(test_embedding_adds_three_tables),
-        cmocka_unit_test(test_gather_and_pool_take_the_right_rows),
+        cmocka_unit_test(test_layer_norm_is_right),     cmocka_unit_test(test_embedding_adds_three_tables),
+        cmocka_unit_test(test_embedding_is_normalised), cmocka_unit_test(test_gather_and_pool_take_the_right_rows),
         cmocka_unit_test(test_top_k_orders_and_scores),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

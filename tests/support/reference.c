@@ -25,6 +25,28 @@ static double gelu(double x)
     return 0.5 * x * (1 + erf(x / sqrt(2)));
 }
 
+size_t reference_row_at(size_t row, size_t column, size_t columns, size_t row_tile)
+{
+    if (row_tile <= 1)
+        return row * columns + column;
+    size_t tile_elements = row_tile * ((columns + 3) / 4 * 4);
+    return row / row_tile * tile_elements + column / 4 * (4 * row_tile) + row % row_tile * 4 + column % 4;
+}
+
+void to_row_tiles(float *tiled, const float *plain, size_t rows, size_t columns, size_t row_tile)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++)
+            tiled[reference_row_at(r, c, columns, row_tile)] = plain[r * columns + c];
+}
+
+void from_row_tiles(float *plain, const float *tiled, size_t rows, size_t columns, size_t row_tile)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++)
+            plain[r * columns + c] = tiled[reference_row_at(r, c, columns, row_tile)];
+}
+
 double reference_activation(ob_activation activation, double x)
 {
     switch (activation) {

@@ -9,6 +9,12 @@
 /* Uniform in (-scale, scale); the same on every machine. */
 void fill_random(float *out, size_t count, float scale, uint64_t seed);
 
+/* Element (row, column) in row tiles (oberta/rows.h), written down once more. */
+size_t reference_row_at(size_t row, size_t column, size_t columns, size_t row_tile);
+/* Copies rows x columns into row tiles or back; what lies beyond is left alone. */
+void to_row_tiles(float *tiled, const float *plain, size_t rows, size_t columns, size_t row_tile);
+void from_row_tiles(float *plain, const float *tiled, size_t rows, size_t columns, size_t row_tile);
+
 double reference_activation(ob_activation activation, double x);
 
 /* One element of a matrix product before its epilogue, and the sum of |a b| that bounds its error. */

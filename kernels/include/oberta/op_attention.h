@@ -2,8 +2,9 @@
  *
  *     dst[i][h] = sum_j softmax_j(q[i][h] . k[j][h] / sqrt(head_size) + mask_j) v[j][h]     i, j in the same sequence
  *
- * qkv (total_tokens, 3 * heads * head_size): query, key and value side by side; dst (total_tokens, heads * head_size).
- * Softmax subtracts the row's maximum. A row's bits depend on its own sequence alone. */
+ * qkv (total_tokens, 3 * heads * head_size): query, key and value side by side, row-major; dst (total_tokens, heads *
+ * head_size) in row tiles (rows.h). Softmax subtracts the row's maximum. A row's bits depend on its own sequence alone.
+ */
 #ifndef OBERTA_OP_ATTENTION_H
 #define OBERTA_OP_ATTENTION_H
 
@@ -20,6 +21,7 @@ typedef struct ob_attention_desc {
     size_t heads, head_size;
     size_t max_sequence;              /* the longest sequence that will ever be planned */
     size_t max_tokens, max_sequences; /* of a batch: sizes what plan needs on the device */
+    size_t row_tile;                  /* of dst: 1, or the device's own (ob_gemm_row_tile), which strip and ref can */
     ob_attention_variant variant;
     size_t queries; /* of a work-group of online; 0: by the device; for tests and tools */
 } ob_attention_desc;

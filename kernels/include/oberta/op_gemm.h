@@ -2,11 +2,11 @@
  *
  *     dst[i][j] = act(sum_k src[i][k] * weight[j][k] + bias[j]) + residual[i][j]      i < m, j < n
  *
- * src (m, k), weight (n, k) as checkpoints store it, bias (n), residual and dst (m, n), all float32, row-major, dense.
- * Four providers do it: `tile` (register tiles, CPU devices), `block` (local memory, GPUs), `clblast`, `ref` (plain, any
- * device).
- * The sum over k is done in an order that depends on the provider and k alone, never on m: a row's bits are the same in
- * every batch. Error bound of each: |error| <= 8 u sum_k |src * weight| before the epilogue, u = 2^-24. */
+ * src (m, k), weight (n, k) as checkpoints store it, bias (n), residual and dst (m, n), all float32, dense. src lies in
+ * the row tiles (rows.h), residual and dst alike or row-major. Four providers do it: `tile` (register tiles, CPU
+ * devices), `block` (local memory, GPUs), `clblast`, `ref` (plain, any device). The sum over k is done in an order that
+ * depends on the provider and k alone, never on m: a row's bits are the same in every batch. Error bound of each:
+ * |error| <= 8 u sum_k |src * weight| before the epilogue, u = 2^-24. */
 #ifndef OBERTA_OP_GEMM_H
 #define OBERTA_OP_GEMM_H
 
@@ -30,10 +30,16 @@ typedef struct ob_gemm_desc {
     bool residual;
     ob_gemm_provider provider;
     bool half_weights; /* weights are kept as float16, rounded to nearest even; sums stay float32; block and ref only */
-    int variant;       /* of block: 0 chooses by m; for tests and tools 1 + a row of its table (gemm_block.h) */
+    size_t
+        row_tile;   /* how src lies (rows.h): 0 and 1 row-major; tile wants its own (ob_gemm_row_tile), ref takes any */
+    bool tiled_dst; /* residual and dst lie in row tiles like src; else row-major */
+    int variant;    /* of block: 0 chooses by m; for tests and tools 1 + a row of its table (gemm_block.h) */
 } ob_gemm_desc;
 
 typedef struct ob_gemm ob_gemm;
+
+/* The row tile in which `provider` (AUTO: the device's default one) wants src; 1: row-major. */
+size_t ob_gemm_row_tile(const ob_context *ctx, ob_gemm_provider provider);
 
 /* Builds the kernels. A pinned provider that cannot serve the device is an error with its reason. */
 ob_status ob_gemm_create(ob_context *ctx, const ob_gemm_desc *desc, ob_gemm **out, ob_error *err);
