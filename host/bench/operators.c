@@ -5,6 +5,7 @@
 #include <oberta/op_attention.h>
 #include <oberta/op_gemm.h>
 #include <oberta/op_layer_norm.h>
+#include <oberta/rows.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,10 +105,18 @@ static ob_status launch_product(void *user, size_t number, ob_error *err)
 
 static ob_status create_product(ob__bench_session *s, product *p, size_t most_rows, ob_error *err)
 {
-    const ob_gemm_desc desc = {.n = p->n, .k = p->k, .activation = OB_ACT_NONE, .provider = OB_GEMM_AUTO};
+    /* As in the encoder: only queries, keys and values leave the row tiles. */
+    size_t tile = ob_gemm_row_tile(s->ctx, OB_GEMM_AUTO);
+    const ob_gemm_desc desc = {.n = p->n,
+                               .k = p->k,
+                               .activation = OB_ACT_NONE,
+                               .provider = OB_GEMM_AUTO,
+                               .row_tile = tile,
+                               .tiled_dst = p->n != 3 * p->k};
     if (ob_gemm_create(s->ctx, &desc, &p->gemm, err) != OB_OK ||
-        create_filled(s->ctx, most_rows * p->k, &p->src, err) != OB_OK ||
-        ob_buffer_create(s->ctx, most_rows * p->n * sizeof(float), "operator", &p->dst, err) != OB_OK)
+        create_filled(s->ctx, ob_rows_elements(most_rows, p->k, tile), &p->src, err) != OB_OK ||
+        ob_buffer_create(s->ctx, ob_rows_elements(most_rows, p->n, tile) * sizeof(float), "operator", &p->dst, err) !=
+            OB_OK)
         return ob_error_status(err);
     float *values = ob_realloc_array(NULL, p->n * p->k, sizeof *values);
     if (values == NULL)
@@ -165,16 +174,18 @@ static ob_status launch_attention(void *user, size_t number, ob_error *err)
 static ob_status create_attention(ob__bench_session *s, size_t rows, size_t length, attention *a, ob_error *err)
 {
     const ob_roberta_config *c = &s->spec->model->config;
-    size_t tokens = rows * length;
+    size_t tokens = rows * length, tile = ob_gemm_row_tile(s->ctx, OB_GEMM_AUTO);
     const ob_attention_desc desc = {.heads = c->num_attention_heads,
                                     .head_size = c->hidden_size / c->num_attention_heads,
                                     .max_sequence = ob_roberta_config_max_length(c),
                                     .max_tokens = tokens,
                                     .max_sequences = rows,
-                                    .variant = OB_ATTENTION_AUTO};
+                                    .variant = OB_ATTENTION_AUTO,
+                                    .row_tile = tile};
     if (ob_attention_create(s->ctx, &desc, &a->op, err) != OB_OK ||
         create_filled(s->ctx, 3 * tokens * c->hidden_size, &a->qkv, err) != OB_OK ||
-        ob_buffer_create(s->ctx, tokens * c->hidden_size * sizeof(float), "operator", &a->dst, err) != OB_OK)
+        ob_buffer_create(s->ctx, ob_rows_elements(tokens, c->hidden_size, tile) * sizeof(float), "operator", &a->dst,
+                         err) != OB_OK)
         return ob_error_status(err);
     size_t bytes = ob_attention_workspace_bytes(a->op);
     if (bytes > 0 && ob_buffer_create(s->ctx, bytes, "workspace", &a->workspace, err) != OB_OK)
@@ -224,16 +235,18 @@ static ob_status measure_norm(room *r, ob_error *err)
 {
     ob_context *ctx = r->session->ctx;
     const ob_roberta_config *c = &r->session->spec->model->config;
-    const ob_layer_norm_desc desc = {c->hidden_size, c->layer_norm_eps, OB_LAYER_NORM_AUTO};
+    size_t tile = ob_gemm_row_tile(ctx, OB_GEMM_AUTO), elements = ob_rows_elements(NORM_ROWS, c->hidden_size, tile);
+    const ob_layer_norm_desc desc = {
+        .hidden_size = c->hidden_size, .eps = c->layer_norm_eps, .row_tile = tile, .variant = OB_LAYER_NORM_AUTO};
     norm n = {.op = NULL};
     double seconds;
     ob_status status = ob_layer_norm_create(ctx, &desc, &n.op, err);
     if (status == OB_OK)
-        status = create_filled(ctx, NORM_ROWS * c->hidden_size, &n.src, err);
+        status = create_filled(ctx, elements, &n.src, err);
     if (status == OB_OK)
         status = create_filled(ctx, c->hidden_size, &n.weight, err);
     if (status == OB_OK)
-        status = ob_buffer_create(ctx, NORM_ROWS * c->hidden_size * sizeof(float), "operator", &n.dst, err);
+        status = ob_buffer_create(ctx, elements * sizeof(float), "operator", &n.dst, err);
     if (status == OB_OK)
         status = time_operator(r->session, launch_norm, &n, &seconds, err);
     if (status == OB_OK)
