@@ -12,6 +12,7 @@
 /* Options every command takes, and the program's own surroundings. */
 typedef struct cli_context {
     const char *command;
+    double started;     /* when the process began: monotonic clock, seconds */
     const char *model;  /* --model; NULL: none given */
     const char *device; /* --device; NULL: none given */
     const char *dtype;
@@ -44,8 +45,8 @@ typedef struct cli_command {
     int (*main)(cli_context *ctx, int argc, char **argv); /* argv[0] is the command; returns the exit status */
 } cli_command;
 
-/* options.c: parses shared options and `options`; the other arguments are moved to argv[0..*word_count). Prints help or
- * the mistake itself; returns -1 to go on, else the exit status. */
+/* options.c: parses shared options and `options`, which stand in for shared ones of the same name; the other arguments
+ * are moved to argv[0..*word_count). Prints help or the mistake itself; returns -1 to go on, else the exit status. */
 int cli_parse(cli_context *ctx, const cli_command *command, const cli_option *options, size_t option_count, int argc,
               char **argv, size_t *word_count);
 
@@ -88,6 +89,10 @@ ob_status cli_apply_shared(const cli_context *ctx, ob_job *job, ob_error *err);
 /* The folder that --model or the demo model names; NULL with the error set where there is none. */
 const char *cli_model_folder(const cli_context *ctx, ob_error *err);
 
+/* The object that `devices --json` has for a device. */
+void cli_append_device_json(ob_strbuf *out, const ob_device_info *device);
+
+int cli_bench_main(cli_context *ctx, int argc, char **argv);
 int cli_cache(cli_context *ctx, int argc, char **argv);
 int cli_devices(cli_context *ctx, int argc, char **argv);
 int cli_fill_mask(cli_context *ctx, int argc, char **argv);

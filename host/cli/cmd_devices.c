@@ -9,7 +9,7 @@ static void append_field(ob_strbuf *out, const char *name, const char *value)
     ob_json_append_string(out, value, strlen(value));
 }
 
-static void append_device_json(ob_strbuf *out, const ob_device_info *d)
+void cli_append_device_json(ob_strbuf *out, const ob_device_info *d)
 {
     ob_strbuf_printf(out, "{\"index\":%d", d->index);
     append_field(out, "platform", d->platform);
@@ -45,7 +45,7 @@ static void print_json(const ob_device_list *devices)
     for (size_t i = 0; i < ob_device_list_count(devices); i++) {
         if (i > 0)
             ob_strbuf_puts(&out, ",\n ");
-        append_device_json(&out, ob_device_get_info(ob_device_list_get(devices, i)));
+        cli_append_device_json(&out, ob_device_get_info(ob_device_list_get(devices, i)));
     }
     ob_strbuf_puts(&out, "]\n");
     fputs(ob_strbuf_text(&out), stdout);

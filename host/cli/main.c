@@ -3,6 +3,7 @@
 
 #include <oberta/utf8.h>
 #include <string.h>
+#include <time.h>
 
 static const cli_command commands[] = {
     {"run", "run [options] JOB.yaml", "run a batch job from a YAML file", cli_run},
@@ -11,6 +12,7 @@ static const cli_command commands[] = {
     {"tokenize", "tokenize [options] TEXT... | -", "ids, tokens and offsets of texts", cli_tokenize},
     {"devices", "devices [options]", "every OpenCL device, usable or why not", cli_devices},
     {"inspect", "inspect [options] [FOLDER]", "what a model folder holds, or what is wrong with it", cli_inspect},
+    {"bench", "bench [options]", "speed of devices on a model, as a share of what they could do", cli_bench_main},
     {"cache", "cache [options] list | clear | path", "compiled kernels kept on disk", cli_cache},
     {"tune", "tune [options]", "measure which matrix product is fastest on a device", cli_tune},
     {"init", "init [options] [JOB.yaml]", "write a commented job file", cli_init},
@@ -46,9 +48,18 @@ static int unknown_command(const cli_context *ctx, const char *name)
     return cli_usage(ctx, "unknown command '%s'; 'oberta --help' lists them", name);
 }
 
+/* Loading and linking ran before main(), and took about as long as the processor time used so far. */
+static double process_start(void)
+{
+    struct timespec now, used;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (double)(now.tv_sec - used.tv_sec) + (double)(now.tv_nsec - used.tv_nsec) * 1e-9;
+}
+
 int main(int argc, char **argv)
 {
-    cli_context ctx = {0};
+    cli_context ctx = {.started = process_start()};
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help();
         return cli_finish_output(&ctx, argc < 2 ? 2 : 0);

@@ -16,10 +16,19 @@ typedef struct parser {
     bool help, verbose;
 } parser;
 
+static const cli_option *find_name(const parser *p, const char *name, size_t length)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (strlen(p->options[i].name) == length && strncmp(p->options[i].name, name, length) == 0)
+            return &p->options[i];
+    return NULL;
+}
+
 static void add_options(parser *p, const cli_option *options, size_t count)
 {
     for (size_t i = 0; i < count && p->count < MAX_OPTIONS; i++)
-        p->options[p->count++] = options[i];
+        if (find_name(p, options[i].name, strlen(options[i].name)) == NULL)
+            p->options[p->count++] = options[i];
 }
 
 static void print_help(const parser *p)
@@ -34,14 +43,6 @@ static void print_help(const parser *p)
                  o->value_name != NULL ? o->value_name : "");
         printf("  %-28s  %s\n", left, o->help);
     }
-}
-
-static const cli_option *find_name(const parser *p, const char *name, size_t length)
-{
-    for (size_t i = 0; i < p->count; i++)
-        if (strlen(p->options[i].name) == length && strncmp(p->options[i].name, name, length) == 0)
-            return &p->options[i];
-    return NULL;
 }
 
 static const cli_option *find_letter(const parser *p, char letter)

@@ -3,6 +3,22 @@
 #include <oberta/schedule.h>
 #include <stdlib.h>
 
+/* Tokens of a batch where the job does not say. On CPU devices larger batches leave the caches; on others they hide
+ * the launches. */
+#define AUTO_TOKENS_CPU   2048
+#define AUTO_TOKENS_OTHER 8192
+#define MIN_SEQUENCE      3 /* <s> x </s>: bounds how many sequences fit a batch */
+
+size_t ob_schedule_auto_tokens(const ob_device_info *device)
+{
+    return device->type == OB_DEVICE_CPU ? AUTO_TOKENS_CPU : AUTO_TOKENS_OTHER;
+}
+
+size_t ob_schedule_max_sequences(size_t max_tokens)
+{
+    return max_tokens / MIN_SEQUENCE + 1;
+}
+
 typedef struct entry {
     size_t length, row;
 } entry;

@@ -6,15 +6,10 @@
 #include <oberta/log.h>
 #include <oberta/memory.h>
 #include <oberta/profile.h>
+#include <oberta/schedule.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Tokens of a batch where the job does not say. On CPU devices larger batches leave the caches; on others they hide
- * the launches. */
-#define AUTO_TOKENS_CPU   2048
-#define AUTO_TOKENS_OTHER 8192
-#define MIN_SEQUENCE      3 /* <s> x </s>: bounds how many sequences fit a batch */
 
 struct ob__worker {
     ob_device_list *devices;
@@ -59,10 +54,10 @@ static void plan_batches(ob__worker_info *info, const ob__worker_spec *spec)
     info->max_length = spec->max_length == 0 || spec->max_length > limit ? limit : spec->max_length;
     info->max_tokens = spec->max_tokens;
     if (info->max_tokens == 0)
-        info->max_tokens = info->device->type == OB_DEVICE_CPU ? AUTO_TOKENS_CPU : AUTO_TOKENS_OTHER;
+        info->max_tokens = ob_schedule_auto_tokens(info->device);
     if (info->max_tokens < info->max_length)
         info->max_tokens = info->max_length;
-    info->max_sequences = info->max_tokens / MIN_SEQUENCE + 1;
+    info->max_sequences = ob_schedule_max_sequences(info->max_tokens);
 }
 
 static ob_status load_model(ob__worker *w, const ob__worker_spec *spec, ob_error *err)

@@ -19,6 +19,9 @@ struct ob__profiler {
     size_t pending_count, pending_capacity;
     ob_profile_entry *entries;
     size_t count, capacity;
+    ob_profile_span *spans;
+    size_t span_count, span_capacity, span_limit;
+    uint64_t spans_left_out;
 };
 
 ob_status ob__profiler_create(ob__profiler **out, ob_error *err)
@@ -41,6 +44,7 @@ void ob__profiler_destroy(ob__profiler *profiler)
     forget_events(profiler);
     ob_free(profiler->pending);
     ob_free(profiler->entries);
+    ob_free(profiler->spans);
     ob_free(profiler);
 }
 
@@ -58,6 +62,21 @@ static ob_profile_entry *find_entry(ob__profiler *profiler, const char *label)
     return entry;
 }
 
+static void keep_span(ob__profiler *profiler, const char *label, uint64_t start_ns, uint64_t end_ns)
+{
+    if (profiler->span_limit == 0)
+        return;
+    if (profiler->span_count >= profiler->span_limit ||
+        !ob_array_reserve((void **)&profiler->spans, &profiler->span_capacity, profiler->span_count + 1,
+                          sizeof *profiler->spans)) {
+        profiler->spans_left_out++;
+        return;
+    }
+    ob_profile_span *span = &profiler->spans[profiler->span_count++];
+    *span = (ob_profile_span){.start_ns = start_ns, .end_ns = end_ns};
+    snprintf(span->kernel, sizeof span->kernel, "%s", label);
+}
+
 static void sum_up(ob__profiler *profiler)
 {
     for (size_t i = 0; i < profiler->pending_count; i++) {
@@ -72,6 +91,7 @@ static void sum_up(ob__profiler *profiler)
         entry->launches++;
         entry->total_ns += ns;
         entry->max_ns = ns > entry->max_ns ? ns : entry->max_ns;
+        keep_span(profiler, p->label, begin, begin + ns);
     }
     forget_events(profiler);
 }
@@ -121,4 +141,33 @@ void ob_profile_reset(ob_context *ctx)
         return;
     sum_up(ctx->profiler);
     ctx->profiler->count = 0;
+}
+
+void ob_profile_keep_spans(ob_context *ctx, size_t limit)
+{
+    if (ctx->profiler == NULL)
+        return;
+    sum_up(ctx->profiler);
+    ctx->profiler->span_limit = limit;
+    ctx->profiler->span_count = 0;
+    ctx->profiler->spans_left_out = 0;
+}
+
+ob_status ob_profile_spans(ob_context *ctx, ob_profile_span **spans, size_t *count, uint64_t *left_out, ob_error *err)
+{
+    if (ctx->profiler == NULL)
+        return ob_error_set(err, OB_ERR_INTERNAL, "the context was opened without a profile");
+    if (ob_context_finish(ctx, err) != OB_OK)
+        return ob_error_status(err);
+    sum_up(ctx->profiler);
+    size_t n = ctx->profiler->span_count;
+    *spans = ob_realloc_array(NULL, n, sizeof **spans);
+    if (*spans == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu launches", n);
+    if (n > 0)
+        memcpy(*spans, ctx->profiler->spans, n * sizeof **spans);
+    *count = n;
+    if (left_out != NULL)
+        *left_out = ctx->profiler->spans_left_out;
+    return OB_OK;
 }

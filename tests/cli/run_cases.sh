@@ -222,6 +222,39 @@ expect 0 'by .*zz.txt:[0-9]+' $program run -vv tuned.yaml
 expect 0 '^0$' sh -c "OBERTA_TUNING=off $program run -vv tuned.yaml 2>&1 | grep -c 'zz.txt' | cat"
 rm -r config
 
+# Measuring: fields and refusals; no time is judged
+expect 0 '^2x8 +[0-9.]+ ' $program bench -m "$demo" -w 2x8,1x16 --seconds 0
+$program bench -m "$demo" -w 2x8,mixed --head fill-mask --seconds 0 --profile --trace trace.json --json >bench.json 2>err.txt
+for field in device.usable model.hidden_size roof.gflops roof.gbytes_per_s results.workload results.tokens_per_s \
+    results.sequences_per_s results.latency_ms results.gflops results.of_roof results.first_run_ms results.load_ms \
+    results.build_ms results.peak_host_bytes results.device_bytes results.verified; do
+    expect 0 "\"${field#*.}\":" cat bench.json
+done
+expect 0 '"workload":"2x8".*"verified":true' cat bench.json
+expect 0 '"workload":"mixed".*"tokens":12185,.*"verified":true' cat bench.json
+expect 0 '"kernel":"gemm' cat bench.json
+expect 0 '"name":"gemm.*"ph":"X","ts":' cat trace.json
+if command -v python3 >/dev/null; then
+    expect 0 'read' python3 -c 'import json
+assert len(json.load(open("bench.json"))["results"]) == 2
+assert len(json.load(open("trace.json"))["traceEvents"]) > 100
+print("read")'
+fi
+expect 0 '"devices":\[' $program bench -m "$demo" -w 2x8 --seconds 0 -d '0;cpu' --json
+expect 0 '"roof":null' $program bench -m "$demo" -w 2x8 --once --json --dump-hidden dump.safetensors
+expect 0 'last_hidden_state.0.*last_hidden_state.1' sh -c 'head -c 500 dump.safetensors | tr -d "\0"'
+expect 0 'random weights' $program bench --shape "$demo/config.json" -w 2x8 --once
+expect 2 "workload '2y8': neither ROWSxTOKENS" $program bench -m "$demo" -w 2y8
+expect 2 "at most 512" $program bench -m "$demo" -w 1x513
+expect 2 "did you mean 'roberta-large'" $program bench --shape roberta-larg
+expect 2 'not one of encoder, fill-mask, logits' $program bench -m "$demo" --head lm
+expect 2 'not a number from 0' $program bench -m "$demo" --seconds soon
+expect 2 'max-tokens' $program bench -m "$demo" --max-tokens 0
+expect 2 'excludes --model' $program bench -m "$demo" --shape roberta-base
+expect 2 'in the model.s folder' $program bench -m "$demo" --dump-hidden "$demo/x.safetensors"
+expect 2 'no argument is taken' $program bench 2x8
+nothing_left 'trace.json.*'
+
 # Other commands
 expect 0 'usable' $program devices
 expect 0 '"usable":true' $program devices --json

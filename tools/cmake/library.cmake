@@ -12,6 +12,8 @@ target_link_libraries(oberta PRIVATE oberta_flags PkgConfig::OPENCL PkgConfig::C
                                      PkgConfig::XXHASH Threads::Threads m)
 
 add_executable(oberta_program
+    host/cli/bench_report.c
+    host/cli/cmd_bench.c
     host/cli/cmd_cache.c
     host/cli/cmd_devices.c
     host/cli/cmd_fill_mask.c

@@ -2,6 +2,7 @@
 #ifndef OBERTA_SCHEDULE_H
 #define OBERTA_SCHEDULE_H
 
+#include <oberta/device.h>
 #include <oberta/error.h>
 #include <stdbool.h>
 
@@ -23,5 +24,9 @@ typedef struct ob_schedule {
 ob_status ob_schedule_create(const size_t *lengths, const size_t *costs, size_t row_count,
                              const ob_schedule_limits *limits, ob_schedule *out, ob_error *err);
 void ob_schedule_release(ob_schedule *schedule);
+
+/* What `batch.max_tokens: auto` means on a device, and how many sequences a batch of max_tokens may hold. */
+size_t ob_schedule_auto_tokens(const ob_device_info *device);
+size_t ob_schedule_max_sequences(size_t max_tokens);
 
 #endif

@@ -36,6 +36,8 @@ bool ob_size_align(size_t value, size_t alignment, size_t *out);
 
 /* The greatest resident set of this process so far, in bytes. */
 uint64_t ob_memory_peak_bytes(void);
+/* Counts the peak from now on, where the system lets it. */
+void ob_memory_reset_peak(void);
 
 #ifdef __cplusplus
 }
