@@ -71,7 +71,7 @@ static kind kind_of(const char *kernel)
         const char *prefix;
         kind kind;
     } kinds[] = {{"gemm__", PRODUCT},      {"CLBlast", PRODUCT}, {"attention__", ATTENTION},
-                 {"attention_keys", KEYS}, {"layer_norm", NORM}, {"embedding", EMBEDDING},
+                 {"attention_pack", KEYS}, {"layer_norm", NORM}, {"embedding", EMBEDDING},
                  {"gather_rows", GATHER},  {"pool", POOL},       {"top_k_segments", TOP_K}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strncmp(kernel, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
@@ -88,7 +88,7 @@ static work work_of(kind k, const pass *p)
     case ATTENTION:
         return (work){p->layers * 4 * p->pairs * p->hidden, p->layers * p->tokens * 4 * row};
     case KEYS:
-        return (work){0, p->layers * p->tokens * 2 * row};
+        return (work){0, p->layers * p->tokens * 4 * row}; /* keys and values, read and written */
     case NORM:
         return (work){0, ((2 * p->layers + 1) * p->tokens + p->positions) * 2 * row};
     case EMBEDDING:

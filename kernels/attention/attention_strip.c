@@ -3,10 +3,12 @@
 #include "embedded_sources.h"
 #include "tile.h"
 
-static size_t strip_bytes(const ob__tile *tile, size_t max_sequence)
+/* Scores, queries, and a factor for each row. */
+static size_t strip_bytes(const ob__tile *tile, const ob_attention_desc *desc)
 {
     size_t width = 2 * tile->vector;
-    return tile->rows * ((max_sequence + width - 1) / width * width) * sizeof(float);
+    size_t keys = (desc->max_sequence + width - 1) / width * width;
+    return tile->rows * (keys + desc->head_size + 4) * sizeof(float);
 }
 
 static const char *refuse(const ob_device_info *device, const ob_attention_desc *desc)
@@ -18,7 +20,7 @@ static const char *refuse(const ob_device_info *device, const ob_attention_desc 
         return "the head size is not a multiple of the tile's width";
     if ((device->capabilities & OB_CAP_LONG_LOOPS) == 0)
         return "the device ends long loops silently";
-    return strip_bytes(&tile, desc->max_sequence) <= device->local_bytes ? NULL
+    return strip_bytes(&tile, desc) <= device->local_bytes ? NULL
                                                                          : "a strip does not fit the local memory";
 }
 
@@ -50,14 +52,14 @@ static ob_status create(ob_attention *op, ob_error *err)
         return ob_error_status(err);
     ob_status status = ob_kernel_create(program, "attention__strip", &op->kernel, err);
     if (status == OB_OK)
-        status = ob_kernel_create(program, "attention_keys__strip", &op->keys_kernel, err);
+        status = ob_kernel_create(program, "attention_pack__strip", &op->keys_kernel, err);
     ob_program_destroy(program);
     return status == OB_OK ? ob__attention_reserve(op, 4 * max_strips(op), 2 * max_panels(op), err) : status;
 }
 
 static size_t workspace_bytes(const ob_attention *op)
 {
-    return max_panels(op) * op->tile_n * op->desc.heads * op->desc.head_size * sizeof(float);
+    return max_panels(op) * 2 * op->tile_n * op->desc.heads * op->desc.head_size * sizeof(float); /* keys and values */
 }
 
 static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, size_t sequence_count, ob_error *err)
@@ -102,10 +104,10 @@ static ob_status enqueue(const ob_attention *op, const ob_buffer *qkv, const ob_
                            ob_arg_buffer(key_mask != NULL ? key_mask : op->strips),
                            ob_arg_i32(key_mask != NULL),
                            ob_arg_buffer(dst),
-                           ob_arg_local(strip_bytes(&tile, op->desc.max_sequence)),
+                           ob_arg_local(strip_bytes(&tile, &op->desc)),
                            ob_arg_i32((int32_t)op->desc.heads),
                            ob_arg_f32(ob__attention_scale(op))};
-    const ob_ndrange range = {2, {op->desc.heads, op->strip_count}, {1, 1}};
+    const ob_ndrange range = {2, {op->strip_count, op->desc.heads}, {1, 1}};
     return ob_kernel_enqueue(op->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 

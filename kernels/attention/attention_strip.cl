@@ -1,8 +1,10 @@
 /* Attention for CPU devices: a work-item takes TILE_M queries of a head against all keys of their sequence.
  *
- * Keys are first turned into panels of TILE_N keys, [panel][head][HEAD_SIZE][TILE_N], zeros beyond the sequence's end, so
- * that scores are a register tile as in gemm_tile.cl. The strip of scores, TILE_M x keys, stays in local memory; softmax
- * is exact, in two passes over the strip; then the strip times the rows of V is a register tile again.
+ * Keys are first turned into panels of TILE_N keys, [panel][head][HEAD_SIZE][TILE_N], so that scores are a register tile as
+ * in gemm_tile.cl, and values are copied beside them, [panel][head][TILE_N][HEAD_SIZE]: a head's own lie three hidden sizes
+ * apart, each on a page of its own. Both are zero beyond the sequence's end. The queries and the strip of scores stay in
+ * local memory as row tiles (rows.clh), so each step of both products reads one short stream. Softmax is exact, in two
+ * passes over the strip.
  *
  * Panels belong to one sequence, sums run over its keys in order: a row's bits depend on its own sequence alone. */
 
@@ -12,61 +14,69 @@
 
 /* panels (count, 2): first token, number of keys. Global range: (heads, count). */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-attention_keys__strip(__global const float *qkv, __global const int *panels, __global float *packed, const int heads)
+attention_pack__strip(__global const float *qkv, __global const int *panels, __global float *packed, const int heads)
 {
     const int head = (int)get_global_id(0);
     const int panel = (int)get_global_id(1);
     const int first = panels[2 * panel], count = panels[2 * panel + 1];
     const int hidden = heads * HEAD_SIZE;
-    __global const float *keys = qkv + (size_t)first * 3 * hidden + hidden + head * HEAD_SIZE;
-    __global float *out = packed + ((size_t)panel * heads + head) * HEAD_SIZE * TILE_N;
+    __global const float *tokens = qkv + (size_t)first * 3 * hidden + hidden + head * HEAD_SIZE;
+    __global float *keys = packed + ((size_t)panel * heads + head) * (2 * HEAD_SIZE * TILE_N);
+    __global float *values = keys + HEAD_SIZE * TILE_N;
     for (int j = 0; j < TILE_N; j++) {
-        __global const float *key = keys + (size_t)min(j, count - 1) * 3 * hidden;
+        __global const float *key = tokens + (size_t)min(j, count - 1) * 3 * hidden;
         for (int c = 0; c < HEAD_SIZE; c++)
-            out[c * TILE_N + j] = j < count ? key[c] : 0.0f;
+            keys[c * TILE_N + j] = j < count ? key[c] : 0.0f;
+        for (int c = 0; c < HEAD_SIZE; c++)
+            values[j * HEAD_SIZE + c] = j < count ? key[hidden + c] : 0.0f;
     }
 }
 
-#define DECLARE_QUERY(i) __global const float *q##i = queries + (size_t)min(i, rows - 1) * 3 * hidden;
-#define DECLARE_MAXIMUM(i) FLOATN m##i = (FLOATN)(-INFINITY);
 #define CLEAR_SUMS(i) FLOATN s##i##0 = (FLOATN)(0.0f), s##i##1 = (FLOATN)(0.0f);
-#define MULTIPLY_QUERY(i)                                                                                              \
+/* x: four columns of a row tile */
+#define MULTIPLY(i)                                                                                                    \
     {                                                                                                                  \
-        const FLOATN x = (FLOATN)(q##i[c]);                                                                            \
-        s##i##0 = fma(x, k0, s##i##0);                                                                                 \
-        s##i##1 = fma(x, k1, s##i##1);                                                                                 \
+        const FLOATN e = (FLOATN)(x[i * 4 + u]);                                                                       \
+        s##i##0 = fma(e, v0, s##i##0);                                                                                 \
+        s##i##1 = fma(e, v1, s##i##1);                                                                                 \
+    }
+#define MULTIPLY_FOUR(width)                                                                                           \
+    _Pragma("unroll 1") for (int u = 0; u < 4; u++)                                                                    \
+    {                                                                                                                  \
+        const FLOATN v0 = VLOADN(0, y), v1 = VLOADN(1, y);                                                             \
+        y += (width);                                                                                                  \
+        ROWS(MULTIPLY)                                                                                                 \
     }
 /* Keys beyond the end of the sequence get -infinity, whose exponential is 0. */
-#define STORE_SCORES(i)                                                                                                \
+#define SCALE_SCORES(i)                                                                                                \
     s##i##0 = select(fma(s##i##0, (FLOATN)(scale), drop0), (FLOATN)(-INFINITY), beyond0);                              \
-    s##i##1 = select(fma(s##i##1, (FLOATN)(scale), drop1), (FLOATN)(-INFINITY), beyond1);                              \
-    m##i = fmax(m##i, fmax(s##i##0, s##i##1));                                                                         \
-    VSTOREN(s##i##0, 0, strip + i * width + j);                                                                        \
-    VSTOREN(s##i##1, 1, strip + i * width + j);
-#define SOFTMAX(i)                                                                                                     \
-    {                                                                                                                  \
-        const FLOATN maximum = (FLOATN)(MAX_N(m##i));                                                                  \
-        FLOATN sums = (FLOATN)(0.0f);                                                                                  \
-        for (int j = 0; j < width; j += VEC_N) {                                                                       \
-            const FLOATN p = exp(VLOADN(0, strip + i * width + j) - maximum);                                          \
-            sums += p;                                                                                                 \
-            VSTOREN(p, 0, strip + i * width + j);                                                                      \
-        }                                                                                                              \
-        sum##i = SUM_N(sums);                                                                                          \
-    }
-#define MULTIPLY_VALUE(i)                                                                                              \
-    {                                                                                                                  \
-        const FLOATN p = (FLOATN)(strip[i * width + j]);                                                               \
-        s##i##0 = fma(p, v0, s##i##0);                                                                                 \
-        s##i##1 = fma(p, v1, s##i##1);                                                                                 \
-    }
+    s##i##1 = select(fma(s##i##1, (FLOATN)(scale), drop1), (FLOATN)(-INFINITY), beyond1);
+/* Rows of a group trade fours: the strip's column j / 4 is [TILE_M][4]. */
+#define PUT(v, i, j) VSTOREN(v, 0, strip + (j) * TILE_M + (i) * 4);
+#if VEC_N == 4
+#define STORE_GROUP(i) PUT(s##i##0, i, j) PUT(s##i##1, i, j + 4)
+#define GROUPS(X)      ROWS(X)
+#elif VEC_N == 8
+#define STORE_HALF(i, i1, h)                                                                                           \
+    PUT((float8)(s##i##h.lo, s##i1##h.lo), i, j + h * 8) PUT((float8)(s##i##h.hi, s##i1##h.hi), i, j + h * 8 + 4)
+#define STORE_GROUP(i, i1) STORE_HALF(i, i1, 0) STORE_HALF(i, i1, 1)
+#define GROUPS(X)          X(0, 1) X(2, 3) X(4, 5)
+#else
+#define QUARTER(i, i1, i2, i3, h, q) (float16)(s##i##h.q, s##i1##h.q, s##i2##h.q, s##i3##h.q)
+#define STORE_HALF(i, i1, i2, i3, h)                                                                                   \
+    PUT(QUARTER(i, i1, i2, i3, h, lo.lo), i, j + h * 16)                                                               \
+    PUT(QUARTER(i, i1, i2, i3, h, lo.hi), i, j + h * 16 + 4)                                                           \
+    PUT(QUARTER(i, i1, i2, i3, h, hi.lo), i, j + h * 16 + 8)                                                           \
+    PUT(QUARTER(i, i1, i2, i3, h, hi.hi), i, j + h * 16 + 12)
+#define STORE_GROUP(i, i1, i2, i3) STORE_HALF(i, i1, i2, i3, 0) STORE_HALF(i, i1, i2, i3, 1)
+#define GROUPS(X)                  X(0, 1, 2, 3) X(4, 5, 6, 7) X(8, 9, 10, 11)
+#endif
 #define STORE_CONTEXT(i)                                                                                               \
     if (i < rows) {                                                                                                    \
         __global float *to = dst + ROW_AT(begin + first + i, head * HEAD_SIZE + c, hidden);                            \
-        STORE_FOURS(s##i##0 / (FLOATN)(sum##i), to, 4 * ROW_TILE)                                                      \
-        STORE_FOURS(s##i##1 / (FLOATN)(sum##i), to + VEC_N * ROW_TILE, 4 * ROW_TILE)                                   \
+        STORE_FOURS(s##i##0 * (FLOATN)(inverse[i * 4]), to, 4 * ROW_TILE)                                              \
+        STORE_FOURS(s##i##1 * (FLOATN)(inverse[i * 4]), to + VEC_N * ROW_TILE, 4 * ROW_TILE)                           \
     }
-#define DECLARE_SUM(i) float sum##i;
 
 /* -FLT_MAX for keys that are dropped. Clamped, so that nothing beyond the sequence is read. */
 FLOATN load_drop(__global const int *mask, const int j, const int length);
@@ -78,30 +88,65 @@ FLOATN load_drop(__global const int *mask, const int j, const int length)
     return VLOADN(0, drop);
 }
 
+/* Turns the strip of scores into exponentials, relative to each row's maximum; 1 / (their sum) goes to `inverse`
+ * (TILE_M, 4), four times for each row. */
+void softmax(__local float *strip, const int width, __local float *inverse);
+void softmax(__local float *strip, const int width, __local float *inverse)
+{
+    FLOATN most[PARTS], sums[PARTS];
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        most[p] = (FLOATN)(-INFINITY);
+        sums[p] = (FLOATN)(0.0f);
+    }
+    for (int q = 0; q < width / 4; q++)
+#pragma unroll
+        for (int p = 0; p < PARTS; p++)
+            most[p] = fmax(most[p], VLOADN(q * PARTS + p, strip));
+#pragma unroll
+    for (int p = 0; p < PARTS; p++)
+        most[p] = MAX_FOURS(most[p]);
+    for (int q = 0; q < width / 4; q++)
+#pragma unroll
+        for (int p = 0; p < PARTS; p++) {
+            const FLOATN e = exp(VLOADN(q * PARTS + p, strip) - most[p]);
+            sums[p] += e;
+            VSTOREN(e, q * PARTS + p, strip);
+        }
+#pragma unroll
+    for (int p = 0; p < PARTS; p++)
+        VSTOREN((FLOATN)(1.0f) / SUM_FOURS(sums[p]), p, inverse);
+}
+
 /* strips (count, 4): first token and length of the sequence, first query in it, first panel of its keys.
- * Local memory: TILE_M x the longest sequence rounded up to TILE_N. Global range: (heads, count). */
+ * Local memory: TILE_M x (the longest sequence rounded up to TILE_N, and HEAD_SIZE, and 4). Global range: (count, heads), so
+ * that strips of one sequence and head, which share its panels, follow each other. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 attention__strip(__global const float *qkv, __global const float *packed, __global const int *strips,
-                 __global const int *key_mask, const int masked, __global float *dst, __local float *strip,
+                 __global const int *key_mask, const int masked, __global float *dst, __local float *local_memory,
                  const int heads, const float scale)
 {
-    const int head = (int)get_global_id(0);
-    __global const int *task = strips + 4 * get_global_id(1);
+    const int head = (int)get_global_id(1);
+    __global const int *task = strips + 4 * get_global_id(0);
     const int begin = task[0], length = task[1], first = task[2], panel = task[3];
     const int hidden = heads * HEAD_SIZE;
     const int rows = min(TILE_M, length - first);
     const int width = (length + TILE_N - 1) / TILE_N * TILE_N;
-    __global const float *queries = qkv + (size_t)(begin + first) * 3 * hidden + head * HEAD_SIZE;
-    ROWS(DECLARE_QUERY)
-    ROWS(DECLARE_MAXIMUM)
-    ROWS(DECLARE_SUM)
+    const size_t panel_step = (size_t)heads * (2 * HEAD_SIZE * TILE_N);
+    __global const float *panels = packed + ((size_t)panel * heads + head) * (2 * HEAD_SIZE * TILE_N);
+    __local float *queries = local_memory, *inverse = queries + TILE_M * HEAD_SIZE, *strip = inverse + 4 * TILE_M;
+    for (int i = 0; i < TILE_M; i++) {
+        __global const float *q = qkv + (size_t)(begin + first + min(i, rows - 1)) * 3 * hidden + head * HEAD_SIZE;
+        for (int c = 0; c < HEAD_SIZE / 4; c++)
+            vstore4(vload4(c, q), c * TILE_M + i, queries);
+    }
     for (int j = 0; j < width; j += TILE_N) {
-        __global const float *keys = packed + ((size_t)(panel + j / TILE_N) * heads + head) * HEAD_SIZE * TILE_N;
+        __global const float *y = panels + j / TILE_N * panel_step;
+        __local const float *x = queries;
         ROWS(CLEAR_SUMS)
-        for (int c = 0; c < HEAD_SIZE; c++) {
-            const FLOATN k0 = VLOADN(0, keys), k1 = VLOADN(1, keys);
-            keys += TILE_N;
-            ROWS(MULTIPLY_QUERY)
+        for (int c = 0; c < HEAD_SIZE / 4; c++) {
+            MULTIPLY_FOUR(TILE_N)
+            x += 4 * TILE_M;
         }
         const INTN beyond0 = j + LANES >= length, beyond1 = j + VEC_N + LANES >= length;
         FLOATN drop0 = (FLOATN)(0.0f), drop1 = (FLOATN)(0.0f);
@@ -109,17 +154,19 @@ attention__strip(__global const float *qkv, __global const float *packed, __glob
             drop0 = load_drop(key_mask + begin, j, length);
             drop1 = load_drop(key_mask + begin, j + VEC_N, length);
         }
-        ROWS(STORE_SCORES)
+        ROWS(SCALE_SCORES)
+        GROUPS(STORE_GROUP)
     }
-    ROWS(SOFTMAX)
-    __global const float *values = qkv + (size_t)begin * 3 * hidden + 2 * hidden + head * HEAD_SIZE;
+    softmax(strip, width, inverse);
     for (int c = 0; c < HEAD_SIZE; c += TILE_N) {
-        __global const float *value = values + c;
+        __local const float *x = strip;
         ROWS(CLEAR_SUMS)
-        for (int j = 0; j < length; j++) {
-            const FLOATN v0 = VLOADN(0, value), v1 = VLOADN(1, value);
-            value += 3 * hidden;
-            ROWS(MULTIPLY_VALUE)
+        for (int j = 0; j < width; j += TILE_N) {
+            __global const float *y = panels + j / TILE_N * panel_step + HEAD_SIZE * TILE_N + c;
+            for (int four = 0; four < TILE_N / 4; four++) {
+                MULTIPLY_FOUR(HEAD_SIZE)
+                x += 4 * TILE_M;
+            }
         }
         ROWS(STORE_CONTEXT)
     }

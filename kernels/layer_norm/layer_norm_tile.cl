@@ -7,21 +7,6 @@
  * embedding_tile.cl uses the same function on rows that it has just summed. Rows beyond the last are computed from what
  * lies there. Columns beyond `hidden`, up to a multiple of four, are kept out of the sums. */
 
-#define PARTS (4 * TILE_M / VEC_N) /* vectors that hold four columns of the tile */
-
-#if VEC_N == 4
-#define REPEAT_FOUR(v) (v)
-#define SUM_FOURS(v)   ((float4)(SUM_4(v)))
-#elif VEC_N == 8
-#define REPEAT_FOUR(v) ((float8)(v, v))
-#define SUM_FOURS(v)   ((float8)((float4)(SUM_4((v).lo)), (float4)(SUM_4((v).hi))))
-#else
-#define REPEAT_FOUR(v) ((float16)(v, v, v, v))
-#define SUM_FOURS(v)                                                                                                   \
-    ((float16)((float4)(SUM_4((v).lo.lo)), (float4)(SUM_4((v).lo.hi)), (float4)(SUM_4((v).hi.lo)),                     \
-               (float4)(SUM_4((v).hi.hi))))
-#endif
-
 /* Four values from column c on, zeros beyond the end. */
 float4 four_of(__global const float *values, const int c, const int hidden);
 float4 four_of(__global const float *values, const int c, const int hidden)
