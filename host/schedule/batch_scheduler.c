@@ -5,9 +5,10 @@
 
 /* Tokens of a batch where the job does not say. On CPU devices larger batches leave the caches; on others they hide
  * the launches. */
-#define AUTO_TOKENS_CPU   2048
+#define AUTO_TOKENS_CPU   1024
 #define AUTO_TOKENS_OTHER 8192
-#define MIN_SEQUENCE      3 /* <s> x </s>: bounds how many sequences fit a batch */
+/* Shorter texts make batches of fewer tokens: each sequence costs attention whole panels of memory. */
+#define MEAN_SEQUENCE 16
 
 size_t ob_schedule_auto_tokens(const ob_device_info *device)
 {
@@ -16,7 +17,7 @@ size_t ob_schedule_auto_tokens(const ob_device_info *device)
 
 size_t ob_schedule_max_sequences(size_t max_tokens)
 {
-    return max_tokens / MIN_SEQUENCE + 1;
+    return max_tokens / MEAN_SEQUENCE + 1;
 }
 
 typedef struct entry {
