@@ -98,7 +98,7 @@ static bool others(void)
     print_kernel("top_k segments", "top_k.cl", "top_k_segments__ref", 64, "small", &five);
     print_kernel("top_k merge", "top_k.cl", "top_k_merge__ref", 64, "small", &five);
     return write_sources("embedding.cl", embedding, 2) && write_sources("layer_norm.cl", norm, 1) &&
-           write_sources("pool.cl", pool, 1) && write_sources("gather_rows.cl", gather, 1) &&
+           write_sources("pool.cl", pool, 2) && write_sources("gather_rows.cl", gather, 2) &&
            write_sources("top_k.cl", top_k, 1);
 }
 
