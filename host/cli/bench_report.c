@@ -139,7 +139,7 @@ static void print_device(const cli_bench *b, const ob_bench_report *r)
            peak, device, weights, r->max_tokens);
 }
 
-static void print_results(const cli_context *ctx, const cli_bench *b, const ob_bench_report *r)
+static void print_results(const cli_context *ctx, const ob_bench_report *r)
 {
     print_heading(ctx,
                   "workload       tokens/s      best        p50 ms    p95 ms    p99 ms  GFLOPS  of roof  first run ms "
@@ -151,7 +151,6 @@ static void print_results(const cli_context *ctx, const cli_bench *b, const ob_b
         printf("%5.1f %%  %12.2f  %4zu%s\n", 100 * x->of_roof, x->first_run_ms, x->run_count,
                x->verified ? "" : "  NOT VERIFIED: not every run gave the same");
     }
-    (void)b;
 }
 
 static void print_once(const cli_context *ctx, const ob_bench_report *r)
@@ -228,7 +227,7 @@ void cli_bench_print_text(const cli_context *ctx, const cli_bench *bench)
         if (bench->once)
             print_once(ctx, r);
         else
-            print_results(ctx, bench, r);
+            print_results(ctx, r);
         for (size_t i = 0; i < r->result_count; i++)
             if (r->results[i].kernels != NULL)
                 print_kernels(ctx, &r->results[i]);

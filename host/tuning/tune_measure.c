@@ -205,9 +205,7 @@ static void lay_out(const shape *s, size_t first, size_t tiles, float *out)
     for (size_t r = 0; r < rows && first + r < s->m; r++) {
         const float *row = s->src_rows + (first + r) % SRC_ROWS * s->k;
         for (size_t c = 0; c < s->k; c++)
-            out[s->row_tile == 1 ? r * s->k + c
-                                 : ((r / s->row_tile) * ((s->k + 3) / 4) + c / 4) * 4 * s->row_tile +
-                                       (r % s->row_tile) * 4 + c % 4] = row[c];
+            out[ob_rows_at(r, c, s->k, s->row_tile)] = row[c];
     }
 }
 

@@ -28,10 +28,11 @@
  * by broadcast, so that 1 is enough in practice.
  * Global memory: BLOCK_M x BLOCK_N fma for BLOCK_M + BLOCK_N floats. GPUs have 10 to 40 flop of fp32 a byte of memory,
  * 3 to 8 a byte of second-level cache, which neighbouring groups share. Occupancy: 64 sums and what goes with them stay
- * below 128 registers, so two groups of 256 work-items share a unit of 64 Ki registers and one computes while the other
- * waits at its barrier; the smaller blocks leave room for four or more. Local memory never limits: 16 KiB hold a group
- * of any variant. What compilers make of it: kernels/ISA.md. BLOCK_K is what keeps local memory and registers in flight
- * small: 8 where a step of 8 has 512 fma an item, 16 to 32 where fewer fma have to pay for a barrier. */
+ * below 128 registers where the compiler keeps to it, so two groups of 256 work-items share a unit of 64 Ki registers
+ * and one computes while the other waits at its barrier (gfx900 and gfx90a go above, to one group); the smaller blocks
+ * leave room for four or more. Local memory never limits: 16 KiB hold a group of any variant. What compilers make of
+ * it: kernels/ISA.md. BLOCK_K is what keeps local memory and registers in flight small: 8 where a step of 8 has 512 fma
+ * an item, 16 to 32 where fewer fma have to pay for a barrier. */
 const ob__gemm_variant ob__gemm_variants[OB__GEMM_VARIANT_COUNT] = {
     {"128x128", 128, 128, 8, 16, 16}, /* the encoder's products of full batches */
     {"64x128", 64, 128, 8, 8, 16},    /* half batches; the largest where work-groups end at 128 */

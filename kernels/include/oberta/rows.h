@@ -22,4 +22,13 @@ static inline size_t ob_rows_elements(size_t rows, size_t columns, size_t row_ti
     return (rows + row_tile - 1) / row_tile * row_tile * ((columns + 3) / 4 * 4);
 }
 
+/* Where an element stands. */
+static inline size_t ob_rows_at(size_t row, size_t column, size_t columns, size_t row_tile)
+{
+    if (row_tile <= 1)
+        return row * columns + column;
+    size_t fours = row / row_tile * ((columns + 3) / 4) + column / 4;
+    return fours * 4 * row_tile + row % row_tile * 4 + column % 4;
+}
+
 #endif
