@@ -43,7 +43,7 @@ static ob_status load_model(ob__bench_session *s, ob_error *err)
     plan_limits(s);
     options.max_tokens = s->limits.max_tokens > longest ? s->limits.max_tokens : longest;
     options.max_sequences = s->limits.max_sequences;
-    options.lm_head = spec->head != OB_BENCH_ENCODER;
+    options.head = spec->head != OB_BENCH_ENCODER ? OB_HEAD_LM : OB_HEAD_NONE;
     options.top_k = spec->head == OB_BENCH_FILL_MASK ? OB__BENCH_TOP_K : 0;
     options.gemm = spec->gemm;
     if (ob__bench_watch(&spec->watch, "model", err) != OB_OK ||

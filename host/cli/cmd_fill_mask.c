@@ -166,7 +166,8 @@ static ob_status make_job(const cli_context *ctx, const fill_mask_options *optio
 static ob_status open_stdin(ob_reader **reader, ob_error *err)
 {
     char path[] = "-", text[] = "text", pair[] = "text_pair", id[] = "id";
-    ob_input_spec input = {path, OB_INPUT_TEXT, text, pair, id, false, NULL};
+    ob_input_spec input = {
+        .path = path, .format = OB_INPUT_TEXT, .text_field = text, .pair_field = pair, .id_field = id};
     return ob_reader_create(&input, 1, reader, err);
 }
 

@@ -33,11 +33,11 @@ static void open_folder(folder *f, ob_error *all)
     note(all, ob_tokenizer_open(f->path, &f->tokenizer, &err), &err);
     if (config == OB_OK && checkpoint == OB_OK) {
         ob_error_clear(&err);
-        ob_status encoder = ob_roberta_check(&f->config, f->checkpoint, false, &err);
+        ob_status encoder = ob_roberta_check(&f->config, f->checkpoint, OB_HEAD_NONE, false, &err);
         note(all, encoder, &err);
         f->encoder = encoder == OB_OK;
         ob_error_clear(&err);
-        f->lm_head = ob_roberta_check(&f->config, f->checkpoint, true, &err) == OB_OK;
+        f->lm_head = ob_roberta_check(&f->config, f->checkpoint, OB_HEAD_LM, false, &err) == OB_OK;
         if (!f->lm_head && strstr(f->config.architecture, "MaskedLM") != NULL && f->encoder)
             note(all, OB_ERR_MODEL, &err);
     }

@@ -229,7 +229,8 @@ static bool take_row(tokenize_job *job, const char *text, size_t bytes)
 static int take_lines(tokenize_job *job)
 {
     char path[] = "-", text[] = "text", pair[] = "text_pair", id[] = "id";
-    ob_input_spec input = {path, OB_INPUT_TEXT, text, pair, id, false, NULL};
+    ob_input_spec input = {
+        .path = path, .format = OB_INPUT_TEXT, .text_field = text, .pair_field = pair, .id_field = id};
     ob_reader *reader;
     ob_error err;
     ob_error_clear(&err);

@@ -95,6 +95,8 @@ static ob_status append(ob_writer *writer, const ob_record *record, ob_strbuf *o
     case OB_RECORD_ARRAYS:
         append_arrays(record, out);
         break;
+    default:
+        break;
     }
     ob_strbuf_puts(out, "}\n");
     return OB_OK;

@@ -26,7 +26,7 @@ static ob_status read_model(ob__worker *w, const ob__worker_spec *spec, ob_error
 {
     if (ob_roberta_config_load(spec->model_path, &w->info.config, err) != OB_OK ||
         ob_checkpoint_open(spec->model_path, &w->checkpoint, err) != OB_OK ||
-        ob_roberta_check(&w->info.config, w->checkpoint, spec->lm_head, err) != OB_OK)
+        ob_roberta_check(&w->info.config, w->checkpoint, spec->head, spec->pooler, err) != OB_OK)
         return ob_error_status(err);
     snprintf(w->info.container, sizeof w->info.container, "%s", ob_checkpoint_container(w->checkpoint));
     return OB_OK;
@@ -68,7 +68,9 @@ static ob_status load_model(ob__worker *w, const ob__worker_spec *spec, ob_error
     options.max_tokens = w->info.max_tokens;
     options.max_sequences = w->info.max_sequences;
     options.max_length = w->info.max_length;
-    options.lm_head = spec->lm_head;
+    options.head = spec->head;
+    options.pooler = spec->pooler;
+    options.want = spec->want;
     options.top_k = spec->top_k;
     options.gemm = spec->gemm;
     if (ob_roberta_create(w->ctx, &w->info.config, w->checkpoint, &options, &w->model, err) != OB_OK ||

@@ -15,7 +15,9 @@ typedef struct ob__worker_spec {
     const char *model_path;
     const char *cache_folder; /* NULL: none */
     bool profile;
-    bool lm_head;
+    ob_head head;
+    bool pooler;
+    unsigned want; /* of ob_want: all that batches may want */
     size_t top_k;
     size_t max_length; /* 0: the model's */
     size_t max_tokens; /* 0: auto */

@@ -33,14 +33,15 @@ struct ob_roberta {
 void ob_roberta_options_default(ob_roberta_options *options)
 {
     *options = (ob_roberta_options){
-        .max_tokens = 4096, .max_sequences = 256, .max_length = 0, .lm_head = false, .top_k = 0, .gemm = "auto"};
+        .max_tokens = 4096, .max_sequences = 256, .max_length = 0, .head = OB_HEAD_NONE, .top_k = 0, .gemm = "auto"};
 }
 
-ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint *checkpoint, bool lm_head,
+ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint *checkpoint, ob_head head, bool pooler,
                            ob_error *err)
 {
     ob__roberta_tensors tensors;
-    ob_status status = ob__roberta_tensors_map(config, checkpoint, lm_head, &tensors, err);
+    (void)pooler;
+    ob_status status = ob__roberta_tensors_map(config, checkpoint, head == OB_HEAD_LM, &tensors, err);
     if (status == OB_OK)
         ob__roberta_tensors_release(&tensors);
     return status;
@@ -135,7 +136,7 @@ ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, co
         return ob_error_set(err, OB_ERR_INTERNAL, "batches of %zu tokens and %zu sequences for rows of up to %zu",
                             options->max_tokens, options->max_sequences, max_length);
     ob__roberta_tensors tensors;
-    if (ob__roberta_tensors_map(config, checkpoint, options->lm_head, &tensors, err) != OB_OK)
+    if (ob__roberta_tensors_map(config, checkpoint, options->head == OB_HEAD_LM, &tensors, err) != OB_OK)
         return ob_error_status(err);
     ob_roberta *m = ob_calloc(1, sizeof *m);
     if (m == NULL) {

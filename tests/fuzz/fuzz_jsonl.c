@@ -21,7 +21,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static ob_error err;
     char path[] = "-", text[] = "text", pair[] = "text_pair", id[] = "id";
-    const ob_input_spec spec = {path, OB_INPUT_JSONL, text, pair, id, false, NULL};
+    const ob_input_spec spec = {.path = path,
+                                .format = OB_INPUT_JSONL,
+                                .text_field = text,
+                                .pair_field = pair,
+                                .id_field = id,
+                                .pair_required = false};
     ob_error_clear(&err);
     ob__stream stream;
     ob_strbuf line = OB_STRBUF_INIT;

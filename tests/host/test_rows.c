@@ -29,7 +29,12 @@ typedef struct expected {
 static void check_rows(const char *name, const char *text, size_t bytes, const expected *rows, size_t count)
 {
     char *path = write_file(name, text, bytes), t[] = "text", p[] = "text_pair", id[] = "id";
-    const ob_input_spec spec = {path, OB_INPUT_AUTO, t, p, id, false, NULL};
+    const ob_input_spec spec = {.path = path,
+                                .format = OB_INPUT_AUTO,
+                                .text_field = t,
+                                .pair_field = p,
+                                .id_field = id,
+                                .pair_required = false};
     ob_reader *reader;
     ob_row row;
     bool more = true;
@@ -94,7 +99,12 @@ static void test_reader_refuses_what_has_no_rows(void **state)
     ob_row row;
     bool more;
     char *path = write_file("x.csv", "a,b\n1,2\n", 8);
-    ob_input_spec spec = {path, OB_INPUT_AUTO, t, p, id, false, NULL};
+    ob_input_spec spec = {.path = path,
+                          .format = OB_INPUT_AUTO,
+                          .text_field = t,
+                          .pair_field = p,
+                          .id_field = id,
+                          .pair_required = false};
     test_refused(ob_reader_create(&spec, 1, &reader, &err), OB_ERR_INPUT, &err, "no column 'text'");
     ob_free(path);
     spec.path = path = write_file("x.csv", "text\nok\n\"open\nto the end", 24);

@@ -238,7 +238,7 @@ static void check_model(golden *g, const char *name, const char *gemm)
     bool head = has_output(g, "logits");
     ob_roberta_options options;
     ob_roberta_options_default(&options);
-    options.lm_head = head;
+    options.head = head ? OB_HEAD_LM : OB_HEAD_NONE;
     options.max_tokens = 2048;
     options.gemm = gemm;
     test_ok(ob_roberta_create(ctx, &config, checkpoint, &options, &model, &err), &err);

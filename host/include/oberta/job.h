@@ -45,7 +45,22 @@ typedef enum ob_output_format {
     OB_OUTPUT_NPY
 } ob_output_format;
 
-typedef enum ob_pooling { OB_POOLING_NONE, OB_POOLING_CLS, OB_POOLING_MEAN } ob_pooling;
+typedef enum ob_pooling { OB_POOLING_NONE, OB_POOLING_CLS, OB_POOLING_MEAN, OB_POOLING_POOLER } ob_pooling;
+
+/* What text-classification makes of logits; AUTO: by the config's problem_type and number of labels. */
+typedef enum ob_score_function { OB_SCORE_AUTO, OB_SCORE_SOFTMAX, OB_SCORE_SIGMOID, OB_SCORE_NONE } ob_score_function;
+
+typedef enum ob_aggregation {
+    OB_AGGREGATION_NONE,
+    OB_AGGREGATION_SIMPLE,
+    OB_AGGREGATION_FIRST,
+    OB_AGGREGATION_AVERAGE,
+    OB_AGGREGATION_MAX
+} ob_aggregation;
+
+typedef struct ob_pruned_head {
+    size_t layer, head;
+} ob_pruned_head;
 
 typedef struct ob_input_spec {
     char *path; /* absolute or relative to the working directory; "-" is standard input */
@@ -53,13 +68,25 @@ typedef struct ob_input_spec {
     char *text_field, *pair_field, *id_field; /* "text", "text_pair", "id" */
     bool pair_required;                       /* text_pair was given in the job: a row without it is wrong */
     char *ids_field;                          /* JSONL: rows that come tokenised; NULL: "input_ids" */
+    char *question_field, *context_field;     /* question-answering; NULL: "question", "context" */
+    char *choices_field;                      /* multiple-choice, JSONL; NULL: "choices" */
+    char *tensors_path;                       /* safetensors with encoder_hidden_states.<row>; NULL: none */
 } ob_input_spec;
 
-typedef enum ob_forward_output { OB_FORWARD_LAST_HIDDEN_STATE = 1, OB_FORWARD_LOGITS = 2 } ob_forward_output;
+typedef enum ob_forward_output {
+    OB_FORWARD_LAST_HIDDEN_STATE = 1,
+    OB_FORWARD_LOGITS = 2, /* question answering: start_logits and end_logits */
+    OB_FORWARD_POOLER_OUTPUT = 4,
+    OB_FORWARD_HIDDEN_STATES = 8,
+    OB_FORWARD_ATTENTIONS = 16,
+    OB_FORWARD_CROSS_ATTENTIONS = 32
+} ob_forward_output;
 
 typedef struct ob_job {
     char *model_path; /* NULL: the demo model */
     ob_dtype dtype;
+    ob_pruned_head *prune_heads; /* model.prune_heads: {layer: [head, ...]}, beyond those of config.json */
+    size_t prune_head_count;
     ob_device_selector *devices; /* at least one */
     size_t device_count;
     ob_task task;
@@ -86,6 +113,23 @@ typedef struct ob_job {
     struct {
         unsigned outputs; /* of ob_forward_output */
     } forward;
+    struct {
+        size_t top_k; /* 1; 0 is all (null) */
+        ob_score_function function_to_apply;
+    } text_classification;
+    struct {
+        ob_aggregation aggregation_strategy;
+        char **ignore_labels; /* ["O"] */
+        size_t ignore_label_count;
+        size_t stride; /* tokens that windows of a long text share; 0: no windows, texts are truncated */
+    } token_classification;
+    struct {
+        size_t top_k, max_seq_len, doc_stride, max_question_len, max_answer_len; /* 1, 384, 128, 64, 15 */
+        bool handle_impossible_answer, align_to_words;                           /* false, true */
+    } question_answering;
+    struct {
+        bool token_scores; /* false */
+    } pseudo_log_likelihood;
 } ob_job;
 
 void ob_job_default(ob_job *job); /* every default of the documentation, no inputs, output "-" */

@@ -24,12 +24,41 @@ typedef struct ob_named_array {
     const float *data;
 } ob_named_array;
 
+/* text-classification */
+typedef struct ob_label_score {
+    const char *label;
+    float score;
+} ob_label_score;
+
+/* token-classification; start and end in code points of the text */
+typedef struct ob_entity {
+    const char *entity; /* the label; its type alone where grouped */
+    float score;
+    size_t index; /* of the token in the sequence, <s> is 0; not where grouped */
+    const char *word;
+    size_t word_bytes;
+    size_t start, end;
+} ob_entity;
+
+/* question-answering; start and end in code points of the context */
+typedef struct ob_answer {
+    float score;
+    size_t start, end;
+    const char *answer;
+    size_t answer_bytes;
+} ob_answer;
+
 typedef enum ob_record_kind {
     OB_RECORD_ERROR,
     OB_RECORD_MASKS,      /* fill-mask of a text with masks */
     OB_RECORD_PREDICTION, /* fill-mask of a text without */
     OB_RECORD_EMBEDDING,  /* one pooled vector */
-    OB_RECORD_ARRAYS      /* forward, unpooled features */
+    OB_RECORD_ARRAYS,     /* forward, unpooled features */
+    OB_RECORD_LABELS,
+    OB_RECORD_ENTITIES,
+    OB_RECORD_ANSWERS,
+    OB_RECORD_CHOICE, /* multiple-choice */
+    OB_RECORD_SCORE   /* pseudo-log-likelihood */
 } ob_record_kind;
 
 /* The result of one row. Everything is borrowed for the call. */
@@ -50,6 +79,26 @@ typedef struct ob_record {
     const char *const *tokens;
     const char *text;
     size_t text_bytes;
+    /* LABELS: best first. JSON "label" and "score" of the best; "labels": [{"label","score"}] too unless the job asks
+     * for one. */
+    size_t label_count;
+    const ob_label_score *labels;
+    /* ENTITIES: JSON "entities": [{"entity","score","index","word","start","end"}], grouped: [{"entity_group","score",
+     * "word","start","end"}] */
+    size_t entity_count;
+    const ob_entity *entities;
+    bool grouped;
+    /* ANSWERS: JSON "score","start","end","answer" of the best; "answers" too unless the job asks for one. */
+    size_t answer_count;
+    const ob_answer *answers;
+    bool as_list; /* LABELS, ANSWERS: the job asks for several */
+    /* CHOICE: JSON "choice": index of the best, "score", "scores": [softmax], "logits": [...] */
+    size_t choice_count;
+    const float *choice_scores, *choice_logits;
+    /* SCORE: JSON "score": sum of log-probabilities, "token_count" of those summed, "token_scores": [...] where wanted,
+     * with "tokens" */
+    double score;
+    const float *token_scores; /* (token_count); NULL: not wanted; tokens and token_ids are set with it */
     /* EMBEDDING and ARRAYS; an embedding is arrays[0] of rank 1 */
     size_t array_count;
     const ob_named_array *arrays;

@@ -1,4 +1,4 @@
-/* Self-attention within each sequence of a flat batch:
+/* Attention within each sequence of a flat batch:
  *
  *     dst[i][h] = sum_j softmax_j(q[i][h] . k[j][h] / sqrt(head_size) + mask_j) v[j][h]     i, j in the same sequence
  *
@@ -22,6 +22,9 @@ typedef struct ob_attention_desc {
     size_t max_sequence;              /* the longest sequence that will ever be planned */
     size_t max_tokens, max_sequences; /* of a batch: sizes what plan needs on the device */
     size_t row_tile;                  /* of dst: 1, or the device's own (ob_gemm_row_tile), which strip and ref can */
+    bool causal;             /* query i sees keys j <= i alone: a later key gets -FLT_MAX added, as a dropped one */
+    size_t max_cross_tokens; /* > 0: cross-attention; queries of one text, keys and values of another, so many at most
+                                of a batch and of a sequence */
     ob_attention_variant variant;
     size_t queries; /* of a work-group of online; 0: by the device; for tests and tools */
 } ob_attention_desc;
@@ -43,5 +46,24 @@ ob_status ob_attention_plan(ob_attention *op, const int32_t *cu_seqlens, size_t 
  * to its score, so a sequence without any kept key attends to all of its keys alike. */
 ob_status ob_attention_enqueue(const ob_attention *op, const ob_buffer *qkv, const ob_buffer *key_mask,
                                ob_buffer *workspace, ob_buffer *dst, ob_error *err);
+
+/* The same with a batch of queries and a batch of keys and values, where desc.max_cross_tokens > 0: sequence s of the
+ * one attends to sequence s of the other. q (tokens, heads * head_size) and kv (cross tokens, 2 * heads * head_size:
+ * key and value side by side) row-major; key_mask (cross tokens). */
+ob_status ob_attention_plan_cross(ob_attention *op, const int32_t *cu_seqlens, const int32_t *cross_cu_seqlens,
+                                  size_t sequence_count, ob_error *err);
+ob_status ob_attention_enqueue_cross(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv,
+                                     const ob_buffer *key_mask, ob_buffer *workspace, ob_buffer *dst, ob_error *err);
+
+/* Factors of heads after softmax (head_mask): element s * heads + h of `factors`, from element `first` on, belongs to
+ * head h of the planned sequence s. Multiplies what enqueue put into dst. */
+ob_status ob_attention_enqueue_factors(const ob_attention *op, const ob_buffer *factors, size_t first, ob_buffer *dst,
+                                       ob_error *err);
+
+/* Attention after softmax, times the factors (NULL: none), of the planned batch: sequence after sequence (heads,
+ * length, keys), float32, into `maps`. `q` is qkv, and `kv` NULL, for self-attention. */
+ob_status ob_attention_enqueue_maps(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv,
+                                    const ob_buffer *key_mask, const ob_buffer *factors, size_t first, ob_buffer *maps,
+                                    ob_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* RoBERTa on a device: encoder, and the masked-LM head where the folder has one.
+/* RoBERTa on a device: encoder or decoder, pooler, and one head of those that the folder has.
  *
  * A model belongs to its context's thread. */
 #ifndef OBERTA_ROBERTA_H
@@ -15,7 +15,10 @@ typedef struct ob_roberta_options {
     size_t max_tokens;    /* of a batch; at least the longest sequence that will come */
     size_t max_sequences; /* of a batch */
     size_t max_length;    /* the longest sequence; 0: the model's own limit */
-    bool lm_head;         /* load the masked-LM head */
+    ob_head head;         /* to load; NONE: the encoder alone */
+    bool pooler;          /* load the pooler (multiple choice loads it anyway) */
+    unsigned want;        /* of ob_want: all that batches may want; sizes memory for attention maps and hidden states */
+    size_t max_encoder_tokens; /* of a batch, and of one encoder sequence: for cross-attention; 0: none come */
     size_t top_k;     /* the most that a batch will ask for; more than OB_TOP_K_MAX is chosen on the host; 0: none */
     const char *gemm; /* provider of matrix products: "auto", "tile", "block", "clblast", "ref" */
 } ob_roberta_options;
@@ -24,7 +27,7 @@ void ob_roberta_options_default(ob_roberta_options *options);
 
 /* Checks that the checkpoint has every tensor that is needed, in its shape: all defects are listed (OB_ERR_MODEL),
  * before any device memory is taken. Names and where they may be prefixed: spec of the checkpoint in weights.c. */
-ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint *checkpoint, bool lm_head,
+ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint *checkpoint, ob_head head, bool pooler,
                            ob_error *err);
 
 /* Uploads and packs the weights, builds all kernels, allocates all activations: nothing of this happens later. */

@@ -36,6 +36,7 @@ typedef struct ob_encode_options {
     ob_truncation truncation;
     bool truncate_left;
     size_t max_length; /* special tokens included; only read where truncation is not NONE */
+    size_t stride;     /* windows: tokens that a window shares with the one before it, below the room for text */
     bool details;      /* offsets, special_tokens_mask, word_ids, sequence_ids */
 } ob_encode_options;
 
@@ -65,6 +66,21 @@ void ob_encoding_release(ob_encoding *encoding);
 ob_status ob_tokenizer_encode(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text, size_t bytes,
                               const char *pair, size_t pair_bytes, const ob_encode_options *options, ob_encoding *out,
                               ob_error *err);
+
+/* A text or pair that is too long as several windows (transformers: return_overflowing_tokens): all hold max_length
+ * tokens or less, the first what ob_tokenizer_encode gives, the others the rest, each with the special tokens and with
+ * the sequence that is not cut. */
+typedef struct ob_encoding_list {
+    size_t count, capacity;
+    ob_encoding *windows; /* (capacity), of which `count` are filled */
+} ob_encoding_list;
+
+void ob_encoding_list_release(ob_encoding_list *list);
+
+/* As ob_tokenizer_encode; windows are reused by the next call. A stride that leaves no room is OB_ERR_INPUT. */
+ob_status ob_tokenizer_encode_windows(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text,
+                                      size_t bytes, const char *pair, size_t pair_bytes,
+                                      const ob_encode_options *options, ob_encoding_list *out, ob_error *err);
 
 /* Appends the text of the ids; ids that the vocabulary lacks are left out, bytes that are no UTF-8 become U+FFFD. */
 ob_status ob_tokenizer_decode(const ob_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special_tokens,
