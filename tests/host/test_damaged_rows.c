@@ -35,7 +35,8 @@ static ob_status open_reader(char *path, ob_reader **reader)
 {
     static char text[] = "text", pair[] = "text_pair", id[] = "id";
     static ob_input_spec spec; /* the reader keeps a pointer to it */
-    spec = (ob_input_spec){path, OB_INPUT_AUTO, text, pair, id, false, NULL};
+    spec =
+        (ob_input_spec){.path = path, .format = OB_INPUT_AUTO, .text_field = text, .pair_field = pair, .id_field = id};
     ob_error_clear(&err);
     return ob_reader_create(&spec, 1, reader, &err);
 }
