@@ -57,12 +57,12 @@ static ob_status load_and_tell(ob__bench_session *s, ob_bench_report *report, ob
     ob_context_stats before, after;
     ob_memory_reset_peak(); /* the roof's buffer is none of the model's business */
     ob_context_get_stats(s->ctx, &before);
-    double begin = ob__bench_now();
+    double begin = ob_clock_seconds();
     if (load_model(s, err) != OB_OK) {
         ob_error_prefix(err, "loading '%s' on '%s'", s->spec->model->name, ob_context_device(s->ctx)->name);
         return ob_error_status(err);
     }
-    double seconds = ob__bench_now() - begin;
+    double seconds = ob_clock_seconds() - begin;
     ob_context_get_stats(s->ctx, &after);
     report->build_ms = (after.build_seconds - before.build_seconds) * 1e3;
     report->load_ms = (s->spec->model->open_seconds + seconds) * 1e3 - report->build_ms;

@@ -3,19 +3,12 @@
 #define OBERTA_BENCH_INTERNAL_H
 
 #include <oberta/bench.h>
+#include <oberta/clock.h>
 #include <oberta/hash.h>
 #include <oberta/op_roof.h>
 #include <oberta/roberta.h>
-#include <time.h>
 
 #define OB__BENCH_TOP_K 5
-
-static inline double ob__bench_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* OB_ERR_INTERRUPTED where the watch says so. */
 ob_status ob__bench_watch(const ob_bench_watch *watch, const char *what, ob_error *err);

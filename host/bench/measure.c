@@ -36,10 +36,10 @@ ob_status ob__bench_pass(ob__bench_session *s, const ob__bench_plan *plan, doubl
     *seconds = 0;
     for (size_t i = 0; status == OB_OK && i < plan->batch_count; i++) {
         status = ob__bench_watch(&s->spec->watch, NULL, err);
-        double begin = ob__bench_now();
+        double begin = ob_clock_seconds();
         if (status == OB_OK)
             status = ob_roberta_run(s->model, &plan->batches[i], &s->result, err);
-        *seconds += ob__bench_now() - begin;
+        *seconds += ob_clock_seconds() - begin;
         if (status == OB_OK && hash != NULL)
             hash_result(hasher, &plan->batches[i], &s->result, &s->spec->model->config);
     }
@@ -58,8 +58,8 @@ typedef struct runs {
 static ob_status run_for(ob__bench_session *s, const ob__bench_plan *plan, ob_hash128 first, runs *r, bool *same,
                          ob_error *err)
 {
-    double until = ob__bench_now() + s->spec->seconds;
-    while (r->count < MIN_RUNS || ob__bench_now() < until) {
+    double until = ob_clock_seconds() + s->spec->seconds;
+    while (r->count < MIN_RUNS || ob_clock_seconds() < until) {
         ob_hash128 hash;
         if (!ob_array_reserve((void **)&r->seconds, &r->capacity, r->count + 1, sizeof *r->seconds))
             return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu runs", r->count);
@@ -104,7 +104,7 @@ static ob_status measure(ob__bench_session *s, const ob__bench_plan *plan, runs 
     if (ob__bench_pass(s, plan, &first, &hash, err) != OB_OK)
         return ob_error_status(err);
     out->first_run_ms = first * 1e3;
-    out->total_ms = (ob__bench_now() - s->spec->started - s->spec->model->make_seconds) * 1e3;
+    out->total_ms = (ob_clock_seconds() - s->spec->started - s->spec->model->make_seconds) * 1e3;
     out->verified = true;
     if (!s->spec->once) {
         if (run_for(s, plan, hash, r, &out->verified, err) != OB_OK)

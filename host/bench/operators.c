@@ -27,13 +27,13 @@ typedef ob_status (*launch_fn)(void *user, size_t number, ob_error *err);
 static ob_status time_launches(ob_context *ctx, launch_fn launch, void *user, size_t count, size_t *number,
                                double *seconds, ob_error *err)
 {
-    double begin = ob__bench_now();
+    double begin = ob_clock_seconds();
     for (size_t i = 0; i < count; i++)
         if (launch(user, (*number)++, err) != OB_OK)
             return ob_error_status(err);
     if (ob_context_finish(ctx, err) != OB_OK)
         return ob_error_status(err);
-    *seconds = (ob__bench_now() - begin) / (double)count;
+    *seconds = (ob_clock_seconds() - begin) / (double)count;
     return OB_OK;
 }
 
@@ -48,8 +48,8 @@ static ob_status time_operator(ob__bench_session *s, launch_fn launch, void *use
     while (count * seconds < ROUND_SECONDS && count < 4096)
         count *= 2;
     *best = 1e30;
-    until = ob__bench_now() + ALL_SECONDS;
-    for (int round = 0; round < 2 || ob__bench_now() < until; round++) {
+    until = ob_clock_seconds() + ALL_SECONDS;
+    for (int round = 0; round < 2 || ob_clock_seconds() < until; round++) {
         if (time_launches(s->ctx, launch, user, count, &number, &seconds, err) != OB_OK)
             return ob_error_status(err);
         *best = seconds < *best ? seconds : *best;

@@ -150,8 +150,8 @@ static ob_status run_plan(ob__bench_session *s, const ob__bench_plan *plan, ob_b
     size_t count = 0, passes = 0;
     double seconds, wall = 0;
     ob_profile_reset(s->ctx);
-    double until = ob__bench_now() + s->spec->seconds;
-    for (; passes == 0 || (passes < MAX_PASSES && ob__bench_now() < until); passes++, wall += seconds)
+    double until = ob_clock_seconds() + s->spec->seconds;
+    for (; passes == 0 || (passes < MAX_PASSES && ob_clock_seconds() < until); passes++, wall += seconds)
         if (ob__bench_pass(s, plan, &seconds, NULL, err) != OB_OK)
             return ob_error_status(err);
     if (ob_profile_collect(s->ctx, &entries, &count, err) != OB_OK)

@@ -5,22 +5,12 @@
 #include <errno.h>
 #include <oberta/file.h>
 #include <oberta/memory.h>
-#include <oberta/utf8.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define MAX_CONFIG_BYTES ((size_t)1 << 20)
-
-static const struct shape {
-    const char *name;
-    size_t layers, hidden, heads, inner;
-} shapes[] = {{"roberta-base", 12, 768, 12, 3072},
-              {"roberta-large", 24, 1024, 16, 4096},
-              {"distilroberta-base", 6, 768, 12, 3072},
-              {"codebert-base", 12, 768, 12, 3072}};
-#define SHAPE_COUNT (sizeof shapes / sizeof *shapes)
 
 typedef struct tensor {
     char name[96];
@@ -183,13 +173,13 @@ static ob_status write_and_map(const char *folder, const ob_bench_watch *watch, 
     char *path = ob_path_join(folder, "model.safetensors");
     if (path == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the model");
-    double begin = ob__bench_now();
+    double begin = ob_clock_seconds();
     ob_status status = write_weights(&m->config, watch, path, err);
-    m->make_seconds = ob__bench_now() - begin;
-    begin = ob__bench_now();
+    m->make_seconds = ob_clock_seconds() - begin;
+    begin = ob_clock_seconds();
     if (status == OB_OK)
         status = ob_checkpoint_open(folder, &m->checkpoint, err);
-    m->open_seconds = ob__bench_now() - begin;
+    m->open_seconds = ob_clock_seconds() - begin;
     unlink(path);
     ob_free(path);
     return status;
@@ -214,19 +204,6 @@ static ob_status make_weights(const ob_bench_watch *watch, ob_bench_model *m, ob
     return status;
 }
 
-static ob_status unknown_shape(const char *shape, ob_error *err)
-{
-    const char *names[SHAPE_COUNT];
-    for (size_t i = 0; i < SHAPE_COUNT; i++)
-        names[i] = shapes[i].name;
-    const char *nearest = ob_text_nearest(shape, names, SHAPE_COUNT);
-    return ob_error_set(err, OB_ERR_USAGE,
-                        "shape '%s': neither roberta-base, roberta-large, distilroberta-base, codebert-base, nor the "
-                        "name of a config.json%s%s%s",
-                        shape, nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
-                        nearest != NULL ? "'?" : "");
-}
-
 static ob_status read_shape(const char *path, ob_roberta_config *out, ob_error *err)
 {
     ob_strbuf text = OB_STRBUF_INIT;
@@ -237,21 +214,11 @@ static ob_status read_shape(const char *path, ob_roberta_config *out, ob_error *
     return status;
 }
 
+/* What looks like a file's name is one; anything else is a published model. */
 static ob_status find_shape(const char *shape, ob_roberta_config *out, ob_error *err)
 {
-    static const char vocabulary[] = "{\"model_type\":\"roberta\",\"architectures\":[\"RobertaForMaskedLM\"],"
-                                     "\"vocab_size\":50265,\"max_position_embeddings\":514,\"type_vocab_size\":1";
-    for (size_t i = 0; i < SHAPE_COUNT; i++) {
-        if (strcmp(shape, shapes[i].name) != 0)
-            continue;
-        char text[512];
-        int length = snprintf(text, sizeof text,
-                              "%s,\"num_hidden_layers\":%zu,\"hidden_size\":%zu,\"num_attention_heads\":%zu,"
-                              "\"intermediate_size\":%zu,\"layer_norm_eps\":1e-05,\"pad_token_id\":1}",
-                              vocabulary, shapes[i].layers, shapes[i].hidden, shapes[i].heads, shapes[i].inner);
-        return ob_roberta_config_parse(text, (size_t)length, shape, out, err);
-    }
-    return ob_file_exists(shape) && !ob_folder_exists(shape) ? read_shape(shape, out, err) : unknown_shape(shape, err);
+    bool is_file = strchr(shape, '/') != NULL || strstr(shape, ".json") != NULL;
+    return is_file ? read_shape(shape, out, err) : ob_roberta_config_known(shape, out, err);
 }
 
 ob_status ob_bench_model_random(const char *shape, const ob_bench_watch *watch, ob_bench_model *out, ob_error *err)
@@ -272,7 +239,7 @@ ob_status ob_bench_model_random(const char *shape, const ob_bench_watch *watch, 
 ob_status ob_bench_model_open(const char *folder, ob_bench_model *out, ob_error *err)
 {
     ob_bench_model m = {.name = ob_strdup(folder)};
-    double begin = ob__bench_now();
+    double begin = ob_clock_seconds();
     if (m.name == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the model");
     if (ob_roberta_config_load(folder, &m.config, err) != OB_OK ||
@@ -281,7 +248,7 @@ ob_status ob_bench_model_open(const char *folder, ob_bench_model *out, ob_error 
         ob_error_prefix(err, "%s", folder);
         return ob_error_status(err);
     }
-    m.open_seconds = ob__bench_now() - begin;
+    m.open_seconds = ob_clock_seconds() - begin;
     *out = m;
     return OB_OK;
 }

@@ -309,8 +309,7 @@ int cli_bench_main(cli_context *ctx, int argc, char **argv)
     b.ctx = ctx;
     const cli_option options[] = {
         {"model", 'm', "DIR", "model folder (default: random weights)", &ctx->model, NULL, NULL, NULL},
-        {"shape", 0, "NAME|FILE",
-         "random weights of roberta-base (default), roberta-large, distilroberta-base, codebert-base, or a config.json",
+        {"shape", 0, "NAME|FILE", "random weights of a published model (default: roberta-base), or a config.json",
          &b.shape, NULL, NULL, NULL},
         {"device", 'd', "SELECTOR", "as elsewhere; several, by ';' or again, are compared", NULL, NULL, b.device_texts,
          &b.device_text_count},

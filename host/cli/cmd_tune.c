@@ -198,13 +198,8 @@ static ob_status find_shapes(tune *t, ob_error *err)
     ob_roberta_config config;
     if (t->shape != NULL && t->ctx->model != NULL)
         return ob_error_set(err, OB_ERR_USAGE, "--shape and --model: only one of them");
-    if (t->shape != NULL && !ob_tune_known_model(t->shape, &config)) {
-        ob_error_set(err, OB_ERR_USAGE, "--shape: '%s' is not one of", t->shape);
-        ob_strbuf names = OB_STRBUF_INIT;
-        for (size_t i = 0; ob_tune_known_name(i) != NULL; i++)
-            ob_strbuf_printf(&names, "%s%s", i > 0 ? ", " : "", ob_tune_known_name(i));
-        ob_error_set(err, OB_ERR_USAGE, "--shape: '%s' is not one of %s", t->shape, ob_strbuf_text(&names));
-        ob_strbuf_release(&names);
+    if (t->shape != NULL && ob_roberta_config_known(t->shape, &config, err) != OB_OK) {
+        ob_error_prefix(err, "--shape");
         return ob_error_status(err);
     }
     if (t->shape == NULL) {

@@ -1,6 +1,7 @@
 /* The tuner: shape by shape, each written to the table as soon as it is decided. */
 #include "tune_internal.h"
 
+#include <oberta/clock.h>
 #include <oberta/file.h>
 #include <oberta/memory.h>
 #include <oberta/tuning.h>
@@ -28,29 +29,6 @@ size_t ob_tune_shapes(const ob_roberta_config *config, ob_tune_shape *out)
     add_shape(out, &count, "output", h, i);
     add_shape(out, &count, "vocabulary", config->vocab_size, h);
     return count;
-}
-
-static const struct {
-    const char *name;
-    size_t hidden, intermediate, vocabulary;
-} known[] = {
-    {"roberta-base", 768, 3072, 50265}, {"roberta-large", 1024, 4096, 50265}, {"xlm-roberta-base", 768, 3072, 250002}};
-
-const char *ob_tune_known_name(size_t index)
-{
-    return index < sizeof known / sizeof *known ? known[index].name : NULL;
-}
-
-bool ob_tune_known_model(const char *name, ob_roberta_config *out)
-{
-    for (size_t i = 0; ob_tune_known_name(i) != NULL; i++)
-        if (strcmp(known[i].name, name) == 0) {
-            *out = (ob_roberta_config){.hidden_size = known[i].hidden,
-                                       .intermediate_size = known[i].intermediate,
-                                       .vocab_size = known[i].vocabulary};
-            return true;
-        }
-    return false;
 }
 
 /* The output: its text, which keeps comments and other devices' entries, and what it says. */
@@ -165,7 +143,7 @@ static ob_status report(const ob__tune_run *run, const ob_tune_result *result, o
                                        .finished = true,
                                        .part =
                                            (double)(run->shape_count - run->shapes_left + 1) / (double)run->shape_count,
-                                       .seconds = ob__tune_now() - run->begin};
+                                       .seconds = ob_clock_seconds() - run->begin};
     if (run->progress != NULL && !run->progress(run->user, &progress))
         return ob_error_set(err, OB_ERR_INTERRUPTED, "interrupted");
     return OB_OK;
@@ -210,7 +188,7 @@ ob_status ob_tune_run(ob_device *device, const ob_tune_shape *shapes, size_t cou
     ob__tune_run run = {.options = options,
                         .progress = progress,
                         .user = user,
-                        .begin = ob__tune_now(),
+                        .begin = ob_clock_seconds(),
                         .shapes_left = count,
                         .shape_count = count};
     table t = {.path = options->output};

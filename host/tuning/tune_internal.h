@@ -26,9 +26,6 @@ typedef struct ob__tune_run {
     bool late; /* with OB_ERR_INTERRUPTED: it was the clock */
 } ob__tune_run;
 
-/* Seconds of the monotonic clock. */
-double ob__tune_now(void);
-
 /* Fills `result` but for its shape. OB_ERR_INTERRUPTED where the caller or the clock (run->late) ends it before. */
 ob_status ob__tune_measure(ob__tune_run *run, ob_tune_result *result, ob_error *err);
 

@@ -5,6 +5,7 @@
 #include "tune_internal.h"
 
 #include <math.h>
+#include <oberta/clock.h>
 #include <oberta/log.h>
 #include <oberta/memory.h>
 #include <oberta/rows.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define PROVIDERS      4
 #define MAX_CANDIDATES 32
@@ -48,13 +48,6 @@ typedef struct shape {
     bool has_first[OB_GEMM_BLOCK + 1];
 } shape;
 
-double ob__tune_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 static const char *variant_name(const candidate *c)
 {
     return c->variant == 0 ? OB_TUNING_AUTO : ob_gemm_variant_name(c->provider, (size_t)c->variant - 1);
@@ -62,7 +55,7 @@ static const char *variant_name(const candidate *c)
 
 static ob_status check_clock(ob__tune_run *run, ob_error *err)
 {
-    run->late = ob__tune_now() > run->deadline;
+    run->late = ob_clock_seconds() > run->deadline;
     return run->late ? ob_error_set(err, OB_ERR_INTERRUPTED, "time ran out") : OB_OK;
 }
 
@@ -76,7 +69,7 @@ static ob_status tick(shape *s, const candidate *c, ob_error *err)
                                        .provider = ob_gemm_provider_name(c->provider),
                                        .variant = variant_name(c),
                                        .part = done / (double)run->shape_count,
-                                       .seconds = ob__tune_now() - run->begin};
+                                       .seconds = ob_clock_seconds() - run->begin};
     if (run->progress != NULL && !run->progress(run->user, &progress))
         return ob_error_set(err, OB_ERR_INTERRUPTED, "interrupted");
     return check_clock(run, err);
@@ -313,12 +306,12 @@ static ob_status check(shape *s, const candidate *c, bool *right, ob_error *err)
 /* Seconds of one product, the mean of `launches`. */
 static ob_status time_turn(shape *s, const candidate *c, size_t launches, double *seconds, ob_error *err)
 {
-    double begin = ob__tune_now();
+    double begin = ob_clock_seconds();
     for (size_t i = 0; i < launches; i++)
         if (ob_gemm_enqueue(c->gemm, s->weights[c->provider], s->src, s->m, NULL, s->dst, err) != OB_OK)
             return ob_error_status(err);
     ob_status status = ob_context_finish(s->run->ctx, err);
-    *seconds = (ob__tune_now() - begin) / (double)launches;
+    *seconds = (ob_clock_seconds() - begin) / (double)launches;
     return status;
 }
 
@@ -418,12 +411,12 @@ static ob_status measure_class(shape *s, size_t m_class, ob_error *err)
 {
     ob__tune_run *run = s->run;
     size_t classes_left = run->shapes_left * OB_TUNE_M_CLASSES - m_class;
-    double now = ob__tune_now(), until = now + (run->deadline - now) / (double)classes_left;
+    double now = ob_clock_seconds(), until = now + (run->deadline - now) / (double)classes_left;
     race r = {.m_class = m_class};
     ob_status status = open_class(s, err);
     for (size_t i = 0; i < s->count && status == OB_OK; i++)
         status = warm_up(s, i, &r, err);
-    while (status == OB_OK && r.rounds < MAX_ROUNDS && (r.rounds < MIN_ROUNDS || ob__tune_now() < until))
+    while (status == OB_OK && r.rounds < MAX_ROUNDS && (r.rounds < MIN_ROUNDS || ob_clock_seconds() < until))
         status = run_round(s, &r, err);
     close_class(s);
     if (status == OB_OK && !r.runs[0])

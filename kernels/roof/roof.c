@@ -1,10 +1,10 @@
 /* Chooses work-groups by the type of device, and turns by how long they take. */
 #include "embedded_sources.h"
 
+#include <oberta/clock.h>
 #include <oberta/launch.h>
 #include <oberta/memory.h>
 #include <oberta/op_roof.h>
-#include <time.h>
 
 #define SUMS          10    /* roof.cl's */
 #define MAX_TURNS     60000 /* some drivers end loops at 65,535 */
@@ -16,13 +16,6 @@
 
 #define MAX_READ_BYTES ((size_t)256 << 20)
 #define READ_FACTOR    0x2545F491u
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* Work-items and the size of their groups. */
 typedef struct spread {
@@ -60,10 +53,10 @@ static ob_status time_kernel(ob_context *ctx, ob_kernel *kernel, const spread *s
                              double *seconds, ob_error *err)
 {
     const ob_ndrange range = {1, {s->items}, {s->group}};
-    double begin = now();
+    double begin = ob_clock_seconds();
     if (ob_kernel_enqueue(kernel, &range, args, count, err) != OB_OK || ob_context_finish(ctx, err) != OB_OK)
         return ob_error_status(err);
-    *seconds = now() - begin;
+    *seconds = ob_clock_seconds() - begin;
     return OB_OK;
 }
 
@@ -71,9 +64,9 @@ static ob_status time_kernel(ob_context *ctx, ob_kernel *kernel, const spread *s
 static ob_status time_rounds(ob_context *ctx, ob_kernel *kernel, const spread *s, const ob_arg *args, size_t count,
                              double budget, double *best, ob_error *err)
 {
-    double until = now() + budget, seconds;
+    double until = ob_clock_seconds() + budget, seconds;
     *best = 1e30;
-    for (int round = 0; round < MIN_ROUNDS || now() < until; round++) {
+    for (int round = 0; round < MIN_ROUNDS || ob_clock_seconds() < until; round++) {
         if (time_kernel(ctx, kernel, s, args, count, &seconds, err) != OB_OK)
             return ob_error_status(err);
         *best = seconds < *best ? seconds : *best;

@@ -353,6 +353,18 @@ static void test_roberta_config_load_refuses_what_is_no_file(void **state)
     remove_folder(folder);
 }
 
+static void test_roberta_config_knows_published_sizes(void **state)
+{
+    (void)state;
+    ob_roberta_config config;
+    ob_error err;
+    ob_error_clear(&err);
+    assert_int_equal(ob_roberta_config_known("roberta-large", &config, &err), OB_OK);
+    assert_true(config.hidden_size == 1024 && config.num_hidden_layers == 24 && config.num_attention_heads == 16);
+    assert_int_equal(ob_roberta_config_known("roberta-bas", &config, &err), OB_ERR_USAGE);
+    assert_non_null(strstr(err.text, "did you mean 'roberta-base'?"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_roberta_config_loads_golden_folders),
         cmocka_unit_test(test_roberta_config_golden_defaults_agree),
         cmocka_unit_test(test_roberta_config_load_refuses_what_is_no_file),
+        cmocka_unit_test(test_roberta_config_knows_published_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,8 +50,8 @@ typedef struct ob_bench_model {
 } ob_bench_model;
 
 ob_status ob_bench_model_open(const char *folder, ob_bench_model *out, ob_error *err);
-/* `shape` is roberta-base, roberta-large, distilroberta-base, codebert-base, or the name of a config.json. OB_ERR_USAGE
- * for a name that is neither. The weights go through a folder in $TMPDIR that is gone on return. */
+/* `shape` is a name that ob_roberta_config_known knows, or that of a config.json. OB_ERR_USAGE for one that is neither.
+ * The weights go through a folder in $TMPDIR that is gone on return. */
 ob_status ob_bench_model_random(const char *shape, const ob_bench_watch *watch, ob_bench_model *out, ob_error *err);
 void ob_bench_model_release(ob_bench_model *model);
 

@@ -34,10 +34,6 @@ typedef struct ob_tune_shape {
 
 /* The products of a model, each once; `out` has room for OB_TUNE_MAX_SHAPES. Returns their number. */
 size_t ob_tune_shapes(const ob_roberta_config *config, ob_tune_shape *out);
-/* The sizes of a model by its published name; false for an unknown one. Names by index, NULL past the last. */
-bool ob_tune_known_model(const char *name, ob_roberta_config *out);
-const char *ob_tune_known_name(size_t index);
-
 typedef enum ob_tune_state {
     OB_TUNE_OPEN,    /* time ran out before it */
     OB_TUNE_KEPT,    /* measured by an earlier run */

@@ -54,6 +54,9 @@ ob_status ob_roberta_config_load(const char *folder, ob_roberta_config *out, ob_
 ob_status ob_roberta_config_parse(const char *text, size_t bytes, const char *name, ob_roberta_config *out,
                                   ob_error *err);
 
+/* The sizes of a published model, with a masked-LM head: roberta-base, roberta-large, distilroberta-base,
+ * codebert-base, xlm-roberta-base. OB_ERR_USAGE for another name, with the list. */
+ob_status ob_roberta_config_known(const char *name, ob_roberta_config *out, ob_error *err);
 /* Prunes one more head. OB_ERR_CONFIG for one that the model does not have, or the last of a layer. */
 ob_status ob_roberta_config_prune(ob_roberta_config *config, size_t layer, size_t head, ob_error *err);
 void ob_roberta_config_release(ob_roberta_config *config);
