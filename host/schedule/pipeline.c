@@ -94,6 +94,8 @@ static ob_status open_worker(ob_pipeline *p, const ob_pipeline_options *options,
                             .cache_folder = options->cache_folder,
                             .profile = options->profile,
                             .head = p->task->needs_lm_head(job) ? OB_HEAD_LM : OB_HEAD_NONE,
+                            .pooler = (options->want & OB_WANT_POOLER) != 0,
+                            .want = options->want,
                             .top_k = top_k,
                             .max_length = max_length,
                             .max_tokens = job->max_tokens,
@@ -122,6 +124,7 @@ static ob_status open_task(ob_pipeline *p, ob_error *err)
     p->item_limits = (ob__item_limits){.tokenizer = p->tokenizer,
                                        .truncation = p->job->truncation,
                                        .max_length = worker->max_length,
+                                 .max_sequences = worker->max_sequences,
                                        .vocab_size = config->vocab_size,
                                        .type_vocab_size = config->type_vocab_size,
                                        .max_position_embeddings = config->max_position_embeddings,
@@ -236,6 +239,16 @@ void ob_pipeline_destroy(ob_pipeline *p)
 const ob_pipeline_info *ob_pipeline_get_info(const ob_pipeline *p)
 {
     return &p->info;
+}
+
+const ob_tokenizer *ob_pipeline_tokenizer(const ob_pipeline *p)
+{
+    return p->tokenizer;
+}
+
+ob_status ob_pipeline_forward(ob_pipeline *p, const ob_batch *batch, ob_result *result, ob_error *err)
+{
+    return ob__worker_run(p->worker, batch, result, err);
 }
 
 ob_status ob_pipeline_profile(ob_pipeline *p, ob_strbuf *out, ob_error *err)

@@ -129,6 +129,14 @@ const ob__worker_info *ob__worker_get_info(const ob__worker *w)
     return &w->info;
 }
 
+ob_status ob__worker_run(ob__worker *w, const ob_batch *batch, ob_result *result, ob_error *err)
+{
+    ob_status status = ob_roberta_run(w->model, batch, result, err);
+    if (status != OB_OK)
+        ob_error_prefix(err, "running a batch of %zu tokens on '%s'", batch->token_count, w->info.device->name);
+    return status;
+}
+
 static void *worker_main(void *argument)
 {
     ob__worker *w = argument;
@@ -140,9 +148,7 @@ static void *worker_main(void *argument)
             return NULL;
         ob_error err;
         ob_error_clear(&err);
-        ob_status status = ob_roberta_run(w->model, batch, result, &err);
-        if (status != OB_OK)
-            ob_error_prefix(&err, "running a batch of %zu tokens on '%s'", batch->token_count, w->info.device->name);
+        ob_status status = ob__worker_run(w, batch, result, &err);
         w->queue.done(w->queue.user, batch, result, status, &err);
     }
 }

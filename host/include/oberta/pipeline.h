@@ -2,6 +2,7 @@
 #ifndef OBERTA_PIPELINE_H
 #define OBERTA_PIPELINE_H
 
+#include <oberta/batch.h>
 #include <oberta/context.h>
 #include <oberta/reader.h>
 #include <oberta/roberta_config.h>
@@ -16,6 +17,7 @@ typedef struct ob_pipeline_options {
     const char *gemm;         /* "auto", or a pinned provider */
     const ob_tuning *tuning;  /* measured choices (tune.h); NULL: none; must outlive the pipeline */
     size_t tokenizer_threads; /* 0: one less than there are processors, at least 1 */
+    unsigned want;            /* of ob_want: what ob_pipeline_forward will ask for beyond the task's own needs */
 } ob_pipeline_options;
 
 void ob_pipeline_options_default(ob_pipeline_options *options);
@@ -27,6 +29,7 @@ typedef struct ob_pipeline_info {
     const ob_roberta_config *config;
     uint64_t parameters, weight_bytes, activation_bytes;
     size_t max_tokens, max_length; /* of a batch; of a row */
+    size_t max_sequences;          /* of a batch */
     ob_context_stats context;
     double load_seconds, build_seconds; /* weights and tokenizer; kernels */
 } ob_pipeline_info;
@@ -48,6 +51,9 @@ typedef struct ob_progress {
 /* Called from the thread that called ob_pipeline_run, a few times a second. Returning false interrupts the job. */
 typedef bool (*ob_progress_fn)(void *user, const ob_progress *progress);
 
+/* The tokenizer of the model's folder; it lives as long as the pipeline. */
+const ob_tokenizer *ob_pipeline_tokenizer(const ob_pipeline *pipeline);
+
 /* Runs the job to its end, from its inputs to its output. OB_OK; OB_ERR_ROWS_FAILED when rows failed and the job skips
  * them (the output is complete); else nothing is left under the output's name. */
 ob_status ob_pipeline_run(ob_pipeline *pipeline, ob_progress_fn progress, void *user, ob_progress *summary,
@@ -56,6 +62,10 @@ ob_status ob_pipeline_run(ob_pipeline *pipeline, ob_progress_fn progress, void *
 /* The same between a source and a sink of the caller's; the job's inputs and output are not touched. */
 ob_status ob_pipeline_run_with(ob_pipeline *pipeline, const ob_row_source *source, const ob_record_sink *sink,
                                ob_progress_fn progress, void *user, ob_progress *summary, ob_error *err);
+
+/* One batch of the caller's own, on the device and with the head that the task loaded, as ob_roberta_run does it. Not
+ * while a run is under way. */
+ob_status ob_pipeline_forward(ob_pipeline *pipeline, const ob_batch *batch, ob_result *result, ob_error *err);
 
 /* Times of kernels, when options.profile was set: appends a table. */
 ob_status ob_pipeline_profile(ob_pipeline *pipeline, ob_strbuf *out, ob_error *err);
