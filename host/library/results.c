@@ -165,9 +165,8 @@ ob_status ob__results_add(ob_results *results, const ob_record *record, ob_error
     put_record(&b, record);
     if (!b.overflow)
         b.base = ob_malloc(b.used);
-    if (b.base == NULL ||
-        !ob_array_reserve((void **)&results->records, &results->capacity, results->count + 1,
-                          sizeof *results->records)) {
+    if (b.base == NULL || !ob_array_reserve((void **)&results->records, &results->capacity, results->count + 1,
+                                            sizeof *results->records)) {
         ob_free(b.base);
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the result of row %llu",
                             (unsigned long long)record->row);

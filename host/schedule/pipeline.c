@@ -124,7 +124,6 @@ static ob_status open_task(ob_pipeline *p, ob_error *err)
     p->item_limits = (ob__item_limits){.tokenizer = p->tokenizer,
                                        .truncation = p->job->truncation,
                                        .max_length = worker->max_length,
-                                 .max_sequences = worker->max_sequences,
                                        .vocab_size = config->vocab_size,
                                        .type_vocab_size = config->type_vocab_size,
                                        .max_position_embeddings = config->max_position_embeddings,
@@ -182,6 +181,7 @@ static void fill_info(ob_pipeline *p, double tokenizer_seconds)
                                  .activation_bytes = worker->activation_bytes,
                                  .max_tokens = worker->max_tokens,
                                  .max_length = worker->max_length,
+                                 .max_sequences = worker->max_sequences,
                                  .load_seconds = worker->load_seconds + tokenizer_seconds,
                                  .build_seconds = worker->build_seconds};
     ob__worker_get_stats(p->worker, &p->info.context);

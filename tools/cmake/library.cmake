@@ -1,7 +1,7 @@
 # liboberta: all rooms in one library, static and shared of the same objects; the program adds the command line.
 #
 # Its version stands in CMakeLists.txt and, for those who include it, in a header.
-file(STRINGS "${PROJECT_SOURCE_DIR}/host/include/oberta/version.h" numbers REGEX "^#define OBERTA_VERSION_")
+file(STRINGS "${PROJECT_SOURCE_DIR}/host/include/oberta/version.h" numbers REGEX "^#define OBERTA_VERSION_[A-Z]+ [0-9]+$")
 string(REGEX REPLACE "[^0-9;]" "" numbers "${numbers}")
 string(REPLACE ";" "." numbers "${numbers}")
 if(NOT numbers STREQUAL PROJECT_VERSION)

@@ -23,6 +23,7 @@
 #ifndef OBERTA_MODEL_H
 #define OBERTA_MODEL_H
 
+#include <oberta/api.h>
 #include <oberta/batch.h>
 #include <oberta/pipeline.h>
 #include <oberta/tokenizer.h>
@@ -43,49 +44,50 @@ typedef struct ob_model_options {
      * `inputs` names fields of JSONL rows; nothing that inputs or output name is opened. */
     const char *const *settings;
     size_t setting_count;
-    ob_pipeline_options pipeline; /* cache of compiled kernels, tables of measured choices, what batches may want, ... */
+    ob_pipeline_options
+        pipeline; /* cache of compiled kernels, tables of measured choices, what batches may want, ... */
 } ob_model_options;
 
-void ob_model_options_default(ob_model_options *options); /* fill-mask on `auto`, no cache on disk */
+OB_API void ob_model_options_default(ob_model_options *options); /* fill-mask on `auto`, no cache on disk */
 
 /* Opens the folder's tokenizer, config and weights, then the device, and loads the model: seconds, where kernels have
  * to be compiled. Nothing of `options` is kept but pipeline.tuning, which must outlive the model. Errors: OB_ERR_CONFIG
  * and OB_ERR_USAGE (settings, task, selector), OB_ERR_MODEL and OB_ERR_UNSUPPORTED (with everything that is wrong in
  * the folder), OB_ERR_NO_DEVICE (with every device and why not), OB_ERR_DEVICE, OB_ERR_BUILD, OB_ERR_IO,
  * OB_ERR_OUT_OF_MEMORY. */
-ob_status ob_model_open(const char *folder, const ob_model_options *options, ob_model **out, ob_error *err);
-void ob_model_close(ob_model *model); /* NULL is fine */
+OB_API ob_status ob_model_open(const char *folder, const ob_model_options *options, ob_model **out, ob_error *err);
+OB_API void ob_model_close(ob_model *model); /* NULL is fine */
 
 /* What was opened; all of these live as long as the model. */
-const ob_pipeline_info *ob_model_get_info(const ob_model *model);
-const ob_tokenizer *ob_model_tokenizer(const ob_model *model);
+OB_API const ob_pipeline_info *ob_model_get_info(const ob_model *model);
+OB_API const ob_tokenizer *ob_model_tokenizer(const ob_model *model);
 /* For streams of rows that do not fit into memory (ob_pipeline_run_with), and for the times of kernels. */
-ob_pipeline *ob_model_pipeline(ob_model *model);
+OB_API ob_pipeline *ob_model_pipeline(ob_model *model);
 
 /* Records in the order of their texts, with everything in them, owned by the list. */
 typedef struct ob_results ob_results;
 
-size_t ob_results_count(const ob_results *results);
-const ob_record *ob_results_get(const ob_results *results, size_t index); /* NULL past the last */
-void ob_results_destroy(ob_results *results);                             /* NULL is fine */
+OB_API size_t ob_results_count(const ob_results *results);
+OB_API const ob_record *ob_results_get(const ob_results *results, size_t index); /* NULL past the last */
+OB_API void ob_results_destroy(ob_results *results);                             /* NULL is fine */
 
 /* Runs the task on `count` texts, NUL-terminated UTF-8; `pairs` NULL, or (count) second texts, where NULL is none. One
  * record a text, the numbers and strings that `oberta run` writes, the same bits whatever else stands in `texts`. A
  * text that cannot be taken (no UTF-8, too long where truncation is `error`) is OB_ERR_INPUT and ends the call, or,
  * with the setting "on_error=skip", an OB_RECORD_ERROR in its place. *out is only set on OB_OK. */
-ob_status ob_model_run(ob_model *model, const char *const *texts, const char *const *pairs, size_t count,
-                       ob_results **out, ob_error *err);
+OB_API ob_status ob_model_run(ob_model *model, const char *const *texts, const char *const *pairs, size_t count,
+                              ob_results **out, ob_error *err);
 
 /* The same for rows as JSONL inputs have them, a JSON object a line: {"text": ..., "text_pair": ...}, {"input_ids":
  * [...]}, and what other tasks take. The only way for tasks whose rows are more than a text or two. */
-ob_status ob_model_run_jsonl(ob_model *model, const char *lines, size_t bytes, ob_results **out, ob_error *err);
+OB_API ob_status ob_model_run_jsonl(ob_model *model, const char *lines, size_t bytes, ob_results **out, ob_error *err);
 
 /* One batch of ids through the model, as ob_roberta_run does it: `result` is zeroed by the caller before its first use,
  * may be used again, and is freed with ob_result_release. Fields of `batch` that may be NULL besides those that
  * batch.h names: cu_seqlens (one sequence), position_ids (RoBERTa's own), token_type_ids (zeros). What batch->want asks
  * for beyond the task's needs stands in options.pipeline.want. Errors: OB_ERR_INPUT for a batch that is wrong or larger
  * than ob_model_get_info's max_tokens, max_sequences and max_length. */
-ob_status ob_model_forward(ob_model *model, const ob_batch *batch, ob_result *result, ob_error *err);
+OB_API ob_status ob_model_forward(ob_model *model, const ob_batch *batch, ob_result *result, ob_error *err);
 
 #ifdef __cplusplus
 }

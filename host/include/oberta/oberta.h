@@ -13,12 +13,13 @@
  *   version.h
  *
  * Not included, for programs that go deeper: checkpoint.h, context.h and roberta.h (weights, an open device and a model
- * on it, without a task), cache.h (compiled kernels on disk), tune.h, bench.h, profile.h, schedule.h, and the small
- * helpers dtype.h, file.h, memory.h, strbuf.h, utf8.h.
+ * on it, without a task), cache.h (compiled kernels on disk), tune.h, bench.h, profile.h, and the small helpers
+ * dtype.h, file.h, memory.h, strbuf.h, utf8.h.
  *
- * Errors. What can fail returns an ob_status and takes an ob_error last (NULL where only the status matters), whose text
- * names file, place, value and rule. On failure nothing is returned that would have to be freed. The library never
- * prints, exits or aborts, and leaves signals, locale and environment alone; log lines go to a sink (log.h).
+ * Errors. What can fail returns an ob_status and takes an ob_error last, whose text names file, place, value and rule;
+ * NULL where neither matters (the status may then be OB_ERR_INTERNAL, but is never OB_OK). On failure nothing is
+ * returned that would have to be freed. The library never prints, exits or aborts, and leaves signals, locale and
+ * environment alone; log lines go to a sink (log.h).
  *
  * Ownership. What a *_create or *_open gives is the caller's, for the matching *_destroy or *_close, which take NULL.
  * Other pointers that a function returns belong to the object that it was asked of and live as long as it does, unless

@@ -2,6 +2,8 @@
 #ifndef OBERTA_VERSION_H
 #define OBERTA_VERSION_H
 
+#include <oberta/api.h>
+
 #define OBERTA_VERSION_MAJOR 0
 #define OBERTA_VERSION_MINOR 1
 #define OBERTA_VERSION_PATCH 0
@@ -11,7 +13,7 @@ extern "C" {
 #endif
 
 /* "0.1.0", of the library that is linked; never NULL. */
-const char *ob_version(void);
+OB_API const char *ob_version(void);
 
 #ifdef __cplusplus
 }
