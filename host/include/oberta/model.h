@@ -37,15 +37,14 @@ typedef struct ob_model ob_model;
 typedef struct ob_model_options {
     const char *device; /* as --device takes it: "auto", "cpu", "gpu", "1", "platform=rusticl,type=gpu"; NULL: what the
                            settings say, else "auto" */
-    const char *task;   /* "fill-mask", "feature-extraction", "forward", ...: NULL: what the settings say, else
+    const char *task;   /* "fill-mask", "feature-extraction", "forward", ...; NULL: what the settings say, else
                            "fill-mask" */
     /* (setting_count) Keys of job files as --set takes them: "fill_mask.top_k=3", "feature_extraction.pooling=mean",
      * "model.dtype=float32", "tokenizer.max_length=128", "batch.max_tokens=2048". `oberta init` lists all of them.
-     * `inputs` names fields of JSONL rows; nothing that inputs or output name is opened. */
+     * `inputs` names the fields of JSONL rows; paths of inputs and output are not used. */
     const char *const *settings;
     size_t setting_count;
-    ob_pipeline_options
-        pipeline; /* cache of compiled kernels, tables of measured choices, what batches may want, ... */
+    ob_pipeline_options pipeline; /* compiled kernels on disk, measured choices, what batches may want, ... */
 } ob_model_options;
 
 OB_API void ob_model_options_default(ob_model_options *options); /* fill-mask on `auto`, no cache on disk */
