@@ -121,6 +121,7 @@ void ob__worker_destroy(ob__worker *w)
     ob_checkpoint_close(w->checkpoint);
     ob_device_list_destroy(w->devices);
     ob_strbuf_release(&w->info.device_why);
+    ob_roberta_config_release(&w->info.config);
     ob_free(w);
 }
 
