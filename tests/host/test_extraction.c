@@ -23,7 +23,7 @@ static json_t *load_cases(const char *name, json_t **root)
     char path[600];
     json_error_t error;
     snprintf(path, sizeof path, "%s/pipelines/%s", test_data(), name);
-    *root = json_load_file(path, 0, &error);
+    *root = json_load_file(path, JSON_ALLOW_NUL, &error);
     assert_non_null(*root);
     json_t *cases = json_object_get(*root, "cases");
     assert_true(json_array_size(cases) > 0);
