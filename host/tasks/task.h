@@ -51,6 +51,8 @@ typedef struct ob__task {
 extern const ob__task ob__task_fill_mask;
 extern const ob__task ob__task_feature_extraction;
 extern const ob__task ob__task_forward;
+extern const ob__task ob__task_token_classification;
+extern const ob__task ob__task_question_answering;
 
 /* The table of a task; NULL for one that this version does not have. */
 const ob__task *ob__task_find(ob_task task);
