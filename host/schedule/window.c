@@ -36,7 +36,10 @@ static ob_status reserve_item(ob__window *w, ob_error *err)
 
 static size_t row_bytes(const ob_row *row)
 {
-    return row->text.length + row->pair.length;
+    size_t bytes = row->text.length + row->pair.length;
+    for (size_t i = 0; i < row->choice_count; i++)
+        bytes += row->choices[i].prompt.length + row->choices[i].text.length;
+    return bytes;
 }
 
 static size_t guess_tokens(const ob__window_tools *tools, const ob_row *row)

@@ -240,6 +240,10 @@ ob_status ob__item_encode(ob__item *item, ob__item_encoder *encoder, const ob__i
 {
     const ob_row *row = &item->row;
     bool taken;
+    if (row->choice_count > 0) {
+        ob__item_reject(item, "choices, where a text is expected");
+        return OB_OK;
+    }
     if (row->tokenised)
         return take_ids(item, limits, err);
     return ob__item_encode_text(item, encoder, limits, &row->text, row->has_pair ? &row->pair : NULL, keep, &taken,

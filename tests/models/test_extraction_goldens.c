@@ -104,6 +104,8 @@ static ob_status take(void *user, const ob_record *record, ob_error *unused)
     } else {
         assert_int_equal(record->kind, OB_RECORD_ANSWERS);
         assert_true(record->answer_count >= json_array_size(result));
+        for (size_t i = 0; json_is_true(result) && i < record->answer_count; i++)
+            r->scores[r->score_count++] = record->answers[i].score;
         for (size_t i = 0; i < json_array_size(result); i++)
             check_answer(r, json_array_get(result, i), &record->answers[i]);
     }
@@ -242,29 +244,39 @@ static void test_wrong_rows_say_why(void **state)
     check_refused_row(qa, "qa", "{\"question\": \"\", \"context\": \"a\"}", "{}", "question: is empty");
     check_refused_row(qa, "qa", "{\"question\": \"a\", \"context\": \"\"}", "{}", "context: is empty");
     check_refused_row(qa, "qa", "{\"question\": \"a\"}", "{}", "context: is empty");
-    const char *row = "{\"question\": \"Who met the quick brown fox and the lazy dog?\", \"context\": \"abcdefghijklm\"}";
-    check_refused_row(qa, "qa", row, "{\"max_seq_len\": 40, \"doc_stride\": 2}", "no room for the context in windows of");
+    const char *row =
+        "{\"question\": \"Who met the quick brown fox and the lazy dog?\", \"context\": \"abcdefghijklm\"}";
+    check_refused_row(qa, "qa", row, "{\"max_seq_len\": 40, \"doc_stride\": 2}",
+                      "no room for the context in windows of");
     check_refused_row(OB_TASK_TOKEN_CLASSIFICATION, "tokcls", "{\"text\": \"a\", \"context\": \"b\"}", "{}",
                       "text_pair: token-classification takes one text");
 }
 
-/* A question that is cut has what follows taken away, whole characters at a time. */
+static size_t answer(run *r, const char *row, const char *options)
+{
+    json_t *test = json_loads(row, 0, NULL), *o = json_loads(options, 0, NULL);
+    assert_true(test != NULL && o != NULL);
+    r->rows[0] = test;
+    r->count = 1;
+    test_ok(run_rows(r, OB_TASK_QUESTION_ANSWERING, "qa", o, 0), &err);
+    json_decref(test);
+    json_decref(o);
+    return r->score_count;
+}
+
+/* Ten tokens of the question end within its last character but one, which then goes as a whole. */
 static void test_question_is_cut(void **state)
 {
     (void)state;
-    static run cut, whole;
-    const char *const rows[] = {"{\"question\": \"Who met Zo\\u00eb?\", \"context\": \"Paris met Zo\\u00eb.\"}",
-                                "{\"question\": \"Who met Zo\", \"context\": \"Paris met Zo\\u00eb.\"}"};
-    json_t *tests[2], *options = json_loads("{\"max_question_len\": 11, \"top_k\": 3}", 0, NULL);
-    for (size_t i = 0; i < 2; i++) {
-        tests[i] = json_loads(rows[i], 0, NULL);
-        assert_non_null(tests[i]);
-    }
-    (void)cut;
-    (void)whole;
-    json_decref(options);
-    for (size_t i = 0; i < 2; i++)
-        json_decref(tests[i]);
+    static run cut, by_hand, whole;
+    const char *row = "{\"question\": \"Who met Zo\\u00eb?\", \"context\": \"Paris met Zo\\u00eb.\", \"result\": true}";
+    size_t count = answer(&cut, row, "{\"max_question_len\": 10, \"top_k\": 3}");
+    answer(&whole, row, "{\"top_k\": 3}");
+    row = "{\"question\": \"Who met Zo\", \"context\": \"Paris met Zo\\u00eb.\", \"result\": true}";
+    answer(&by_hand, row, "{\"top_k\": 3}");
+    assert_true(count > 0 && count == by_hand.score_count);
+    assert_memory_equal(cut.scores, by_hand.scores, count * sizeof(float));
+    assert_memory_not_equal(cut.scores, whole.scores, count * sizeof(float));
 }
 
 static void check_refused_job(ob_task task, const char *model, const char *options, const char *part)
@@ -285,8 +297,8 @@ static void test_wrong_jobs_say_why(void **state)
     check_refused_job(OB_TASK_QUESTION_ANSWERING, "qa", "{\"max_seq_len\": 20, \"doc_stride\": 20}",
                       "question_answering.doc_stride: 20 leaves nothing new");
     check_refused_job(OB_TASK_TOKEN_CLASSIFICATION, "tokcls", "{\"stride\": 3}", "token_classification.stride: 3");
-    check_refused_job(OB_TASK_TOKEN_CLASSIFICATION, "tokcls",
-                      "{\"stride\": 62, \"aggregation_strategy\": \"simple\"}", "leaves nothing new");
+    check_refused_job(OB_TASK_TOKEN_CLASSIFICATION, "tokcls", "{\"stride\": 62, \"aggregation_strategy\": \"simple\"}",
+                      "leaves nothing new");
 }
 
 int main(void)
