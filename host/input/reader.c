@@ -31,8 +31,10 @@ static void free_ids(ob_row *row)
     ob_free(row->token_type_ids);
     ob_free(row->position_ids);
     ob_free(row->attention_mask);
+    ob_free(row->head_mask);
     row->input_ids = row->token_type_ids = row->position_ids = row->attention_mask = NULL;
-    row->token_count = 0;
+    row->head_mask = NULL;
+    row->token_count = row->head_mask_layers = row->head_mask_heads = 0;
     row->tokenised = false;
 }
 

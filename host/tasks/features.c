@@ -1,129 +1,21 @@
-/* feature-extraction and forward: the model's own numbers, row by row. */
+/* feature-extraction: a vector for each token, or one for the row. */
 #include "task.h"
 
 #include <math.h>
 #include <oberta/memory.h>
 
-static bool forward_wants_logits(const ob_job *job)
+static bool is_pooled(const ob__task_context *ctx)
 {
-    return (job->forward.outputs & OB_FORWARD_LOGITS) != 0;
+    return ctx->job->feature_extraction.pooling != OB_POOLING_NONE;
 }
 
-static unsigned forward_want(const ob__task_context *ctx)
+static ob_status open_task(ob__task_context *ctx, ob_error *err)
 {
-    unsigned want = 0;
-    if ((ctx->job->forward.outputs & OB_FORWARD_LAST_HIDDEN_STATE) != 0)
-        want |= OB_WANT_HIDDEN;
-    if (forward_wants_logits(ctx->job))
-        want |= OB_WANT_LOGITS;
-    return want;
-}
-
-static size_t no_top_k(const ob__task_context *ctx)
-{
-    (void)ctx;
-    return 0;
-}
-
-/* The output format has to be able to hold what the task makes. */
-static ob_status check_format(const ob_job *job, ob_record_kind kind, const char *what, ob_error *err)
-{
-    if (job->output_format == OB_OUTPUT_AUTO || ob_output_format_takes(job->output_format, kind))
-        return OB_OK;
-    return ob_error_set(err, OB_ERR_CONFIG, "output.format: %s cannot hold %s; jsonl and safetensors can",
-                        ob_output_format_name(job->output_format), what);
-}
-
-static ob_status forward_open(ob__task_context *ctx, ob_error *err)
-{
-    return check_format(ctx->job, OB_RECORD_ARRAYS, "the arrays of 'forward'", err);
-}
-
-static ob_status forward_prepare(const ob__task_context *ctx, ob__item *item, ob_error *err)
-{
-    if (!forward_wants_logits(ctx->job))
-        return OB_OK;
-    if (!ob__item_reserve_positions(item, item->token_count))
-        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu tokens", item->token_count);
-    for (size_t i = 0; i < item->token_count; i++)
-        item->positions[i] = (int32_t)i;
-    return OB_OK;
-}
-
-static size_t forward_result_bytes(const ob__task_context *ctx, const ob__item *item)
-{
-    size_t per_token = 0;
-    if ((ctx->job->forward.outputs & OB_FORWARD_LAST_HIDDEN_STATE) != 0)
-        per_token += ctx->config->hidden_size;
-    if (forward_wants_logits(ctx->job))
-        per_token += ctx->config->vocab_size;
-    return item->token_count * per_token * sizeof(float);
-}
-
-static ob_status forward_emit(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink,
-                              ob_error *err)
-{
-    ob_named_array arrays[2];
-    size_t count = 0;
-    if (item->result.hidden != NULL)
-        arrays[count++] = (ob_named_array){
-            "last_hidden_state", 2, {item->token_count, ctx->config->hidden_size}, item->result.hidden};
-    if (item->result.logits != NULL)
-        arrays[count++] =
-            (ob_named_array){"logits", 2, {item->token_count, ctx->config->vocab_size}, item->result.logits};
-    ob_record record = ob__item_record(item, OB_RECORD_ARRAYS);
-    record.array_count = count;
-    record.arrays = arrays;
-
-    return sink->write(sink->user, &record, err);
-}
-
-const ob__task ob__task_forward = {.needs_lm_head = forward_wants_logits,
-                                   .want = forward_want,
-                                   .top_k = no_top_k,
-                                   .open = forward_open,
-                                   .prepare = forward_prepare,
-                                   .result_bytes = forward_result_bytes,
-                                   .collect = NULL,
-                                   .emit = forward_emit};
-
-static bool features_need_lm_head(const ob_job *job)
-{
-    (void)job;
-    return false;
-}
-
-static unsigned features_want(const ob__task_context *ctx)
-{
-    switch (ctx->job->feature_extraction.pooling) {
-    case OB_POOLING_CLS:
-        return OB_WANT_CLS;
-    case OB_POOLING_MEAN:
-        return OB_WANT_MEAN;
-    default:
-        return OB_WANT_HIDDEN;
-    }
-}
-
-static ob_status features_open(ob__task_context *ctx, ob_error *err)
-{
-    if (ctx->job->feature_extraction.pooling == OB_POOLING_NONE)
-        return check_format(ctx->job, OB_RECORD_ARRAYS, "unpooled features", err);
-    return check_format(ctx->job, OB_RECORD_EMBEDDING, "embeddings", err);
-}
-
-static ob_status features_prepare(const ob__task_context *ctx, ob__item *item, ob_error *err)
-{
-    (void)ctx;
-    (void)item;
-    (void)err;
-    return OB_OK;
-}
-
-static size_t features_result_bytes(const ob__task_context *ctx, const ob__item *item)
-{
-    bool pooled = ctx->job->feature_extraction.pooling != OB_POOLING_NONE;
-    return (pooled ? 1 : item->token_count) * ctx->config->hidden_size * sizeof(float);
+    static const unsigned wants[] = {OB_WANT_HIDDEN, OB_WANT_CLS, OB_WANT_MEAN, OB_WANT_POOLER}; /* of ob_pooling */
+    ob_pooling pooling = ctx->job->feature_extraction.pooling;
+    ctx->needs = (ob__task_needs){.want = wants[pooling], .pooler = pooling == OB_POOLING_POOLER};
+    return is_pooled(ctx) ? ob__task_check_format(ctx->job, OB_RECORD_EMBEDDING, "embeddings", err)
+                          : ob__task_check_format(ctx->job, OB_RECORD_ARRAYS, "unpooled features", err);
 }
 
 /* x / max(|x|, 1e-12), as sentence-transformers and torch.nn.functional.normalize do. */
@@ -139,40 +31,40 @@ static void normalize(float *vector, size_t count)
         vector[i] = (float)((double)vector[i] / length);
 }
 
-static ob_status features_collect(const ob__task_context *ctx, ob__item *item, ob_error *err)
+static float *pooled(const ob__task_context *ctx, const ob__sequence *sequence)
 {
+    return ctx->needs.want == OB_WANT_POOLER ? sequence->result.pooler : sequence->result.pooled;
+}
+
+static ob_status collect(const ob__task_context *ctx, ob__item *item, ob__sequence *sequence, ob_error *err)
+{
+    (void)item;
     (void)err;
+    size_t hidden = ctx->config->hidden_size;
     if (!ctx->job->feature_extraction.normalize)
         return OB_OK;
-    size_t hidden = ctx->config->hidden_size;
-    if (ctx->job->feature_extraction.pooling != OB_POOLING_NONE)
-        normalize(item->result.pooled, hidden);
+    if (is_pooled(ctx))
+        normalize(pooled(ctx, sequence), hidden);
     else
-        for (size_t i = 0; i < item->token_count; i++)
-            normalize(item->result.hidden + i * hidden, hidden);
+        for (size_t i = 0; i < sequence->token_count; i++)
+            normalize(sequence->result.hidden + i * hidden, hidden);
     return OB_OK;
 }
 
-static ob_status features_emit(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink,
-                               ob_error *err)
+static ob_status emit(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink, ob_error *err)
 {
-    bool pooled = ctx->job->feature_extraction.pooling != OB_POOLING_NONE;
+    const ob__sequence *sequence = &item->sequences[0];
     size_t hidden = ctx->config->hidden_size;
     ob_named_array array =
-        pooled ? (ob_named_array){"embedding", 1, {hidden}, item->result.pooled}
-               : (ob_named_array){"last_hidden_state", 2, {item->token_count, hidden}, item->result.hidden};
-    ob_record record = ob__item_record(item, pooled ? OB_RECORD_EMBEDDING : OB_RECORD_ARRAYS);
+        is_pooled(ctx)
+            ? (ob_named_array){"embedding", 1, {hidden}, pooled(ctx, sequence)}
+            : (ob_named_array){"last_hidden_state", 2, {sequence->token_count, hidden}, sequence->result.hidden};
+    ob_record record = ob__item_record(item, is_pooled(ctx) ? OB_RECORD_EMBEDDING : OB_RECORD_ARRAYS);
     record.array_count = 1;
     record.arrays = &array;
 
     return sink->write(sink->user, &record, err);
 }
 
-const ob__task ob__task_feature_extraction = {.needs_lm_head = features_need_lm_head,
-                                              .want = features_want,
-                                              .top_k = no_top_k,
-                                              .open = features_open,
-                                              .prepare = features_prepare,
-                                              .result_bytes = features_result_bytes,
-                                              .collect = features_collect,
-                                              .emit = features_emit};
+const ob__task ob__task_feature_extraction = {
+    .open = open_task, .row_tokens = NULL, .tokenise = NULL, .prepare = NULL, .collect = collect, .emit = emit};

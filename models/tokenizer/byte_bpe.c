@@ -39,6 +39,8 @@ void ob_tokenizer_cache_destroy(ob_tokenizer_cache *cache)
     ob_free(cache->links);
     ob_free(cache->heap);
     ob_free(cache->pieces);
+    ob_free(cache->trims);
+    ob_encoding_release(&cache->whole);
     ob_free(cache);
 }
 

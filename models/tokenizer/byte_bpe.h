@@ -12,6 +12,11 @@ typedef struct ob__bpe_token {
     uint32_t bytes;
 } ob__bpe_token;
 
+/* How many blanks at the ends of a token's string trimming takes from its range. */
+typedef struct ob__trim {
+    uint32_t lead, trail;
+} ob__trim;
+
 /* Scratch and memory of a thread. */
 struct ob_tokenizer_cache {
     ob__bpe_token *symbols; /* the piece being merged */
@@ -21,6 +26,9 @@ struct ob_tokenizer_cache {
     struct ob__heap_entry *heap;
     size_t heap_capacity;
     struct ob__cached_piece *pieces; /* direct-mapped; NULL until first used */
+    ob__trim *trims;                 /* of the tokens being encoded, with details */
+    size_t trim_capacity;
+    ob_encoding whole; /* what windows are cut from */
 };
 
 /* Appends nothing: sets *tokens and *count to the piece's tokens, which stay valid until the next call. False: no

@@ -35,8 +35,26 @@ typedef struct ob__added_match {
 bool ob__added_token_find(const ob_tokenizer *tokenizer, const char *text, size_t from, size_t end, size_t text_end,
                           bool normalized, bool split_special, ob__added_match *out);
 
-/* truncate.c: how many tokens of each sequence stay. OB_ERR_INPUT where the strategy cannot do it. */
+/* encode.c: the tokens of a text and its pair, one after the other, uncut and without special tokens around them.
+ * With details, offsets are in code points and untrimmed, and cache->trims says what trimming takes. */
+ob_status ob__encode_texts(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text, size_t bytes,
+                           const char *pair, size_t pair_bytes, const ob_encode_options *options, ob_encoding *out,
+                           size_t *first_count, ob_error *err);
+/* Room for `needed` tokens; the arrays of details only where they are asked for. */
+bool ob__encoding_reserve(ob_encoding *out, size_t needed, bool details);
+
+/* Tokens [begin, end) of a sequence. */
+typedef struct ob__range {
+    size_t begin, end;
+} ob__range;
+
+/* truncate.c: how many tokens of each sequence stay in a window. OB_ERR_INPUT where the strategy or the stride cannot
+ * do it. */
 ob_status ob__truncate_lengths(size_t first, size_t second, bool has_pair, const ob_encode_options *options,
                                size_t added, size_t *keep_first, size_t *keep_second, ob_error *err);
+/* The windows of `keep` tokens that cover a sequence of `length`, neighbours sharing `stride` < keep, from the end that
+ * stays when it is cut. A sequence that is cut to nothing has a second window, which is all of it. */
+size_t ob__window_count(size_t length, size_t keep, size_t stride);
+ob__range ob__window_range(size_t length, size_t keep, size_t stride, bool left, size_t index);
 
 #endif

@@ -11,7 +11,7 @@ typedef struct ob_row {
     uint64_t number;  /* 0-based over all inputs of the job */
     const char *file; /* name for messages; belongs to the reader */
     uint64_t line;    /* 1-based line at which the row begins */
-    ob_strbuf text, pair;
+    ob_strbuf text, pair; /* question and context, for question-answering */
     bool has_pair;
     ob_strbuf id; /* the id as JSON ("7", "\"a\""), empty without one */
     /* Rows that come tokenised: */
@@ -19,6 +19,8 @@ typedef struct ob_row {
     size_t token_count;
     int32_t *input_ids; /* (token_count); the others too, or NULL where the row lacks them */
     int32_t *token_type_ids, *position_ids, *attention_mask;
+    size_t head_mask_layers, head_mask_heads;
+    float *head_mask; /* (head_mask_layers, head_mask_heads) or NULL */
     /* A row that is wrong, but whose end is known, so that the next can follow: */
     ob_status defect;      /* OB_OK, or OB_ERR_INPUT */
     ob_strbuf defect_text; /* without place: "column 3: invalid UTF-8 at byte 17" */

@@ -69,7 +69,8 @@ ob_status ob_tokenizer_encode(const ob_tokenizer *tokenizer, ob_tokenizer_cache 
 
 /* A text or pair that is too long as several windows (transformers: return_overflowing_tokens): all hold max_length
  * tokens or less, the first what ob_tokenizer_encode gives, the others the rest, each with the special tokens and with
- * the sequence that is not cut. */
+ * the sequence that is not cut. Where both are cut, every window of the first text meets every one of the second. A
+ * text of which nothing stays has one more window, uncut, as the reference has it. */
 typedef struct ob_encoding_list {
     size_t count, capacity;
     ob_encoding *windows; /* (capacity), of which `count` are filled */
@@ -77,7 +78,8 @@ typedef struct ob_encoding_list {
 
 void ob_encoding_list_release(ob_encoding_list *list);
 
-/* As ob_tokenizer_encode; windows are reused by the next call. A stride that leaves no room is OB_ERR_INPUT. */
+/* As ob_tokenizer_encode; windows are reused by the next call. OB_ERR_INPUT: a stride that leaves no room, or windows
+ * of more than 2^25 tokens in all. */
 ob_status ob_tokenizer_encode_windows(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text,
                                       size_t bytes, const char *pair, size_t pair_bytes,
                                       const ob_encode_options *options, ob_encoding_list *out, ob_error *err);
