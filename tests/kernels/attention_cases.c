@@ -90,8 +90,7 @@ bool slow_here(const attention_case *c, const way *how)
     size_t queries = c->head_size == 12 ? 32 : c->head_size == 64 ? 16 : c->head_size == 80 ? 8 : 0;
     if (!test_lane_is("rusticl") || how->variant != OB_ATTENTION_ONLINE)
         return false;
-    return how->queries != queries || (c->kind == CASE_CAUSAL && queries != 16) ||
-           (c->kind == CASE_CROSS && queries != 32);
+    return how->queries != queries || (c->kind != CASE_PLAIN && queries != 16);
 }
 
 static ob_buffer *upload(ob_context *ctx, const void *data, size_t bytes)
