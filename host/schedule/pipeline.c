@@ -1,6 +1,7 @@
 /* Opens everything a job needs, in the order in which mistakes are cheapest to find. */
 #include "clock.h"
 #include "pipeline_internal.h"
+#include "tasks/sentence.h"
 
 #include <oberta/file.h>
 #include <oberta/memory.h>
@@ -61,9 +62,27 @@ static ob_status check_output(const ob_pipeline *p, ob_error *err)
     for (size_t i = 0; i < job->input_count; i++)
         if (strcmp(job->inputs[i].path, "-") != 0 && same_file(path, job->inputs[i].path))
             return ob_error_set(err, OB_ERR_CONFIG, "output.path: '%s' is the input '%s'", path, job->inputs[i].path);
-    if (is_model_file(path) && is_in_folder(path, p->model_path))
+    if (is_model_file(path) && (is_in_folder(path, p->root_path) || is_in_folder(path, p->model_path)))
         return ob_error_set(err, OB_ERR_CONFIG, "output.path: '%s' would replace a file in the model's folder", path);
     return OB_OK;
+}
+
+/* Old folders of sentence-transformers keep the encoder in a folder of its own ("0_Transformer"). */
+static ob_status find_model(ob_pipeline *p, const char *path, ob_error *err)
+{
+    ob__sentence sentence = {.found = false};
+    char *config = ob_path_join(path, "config.json");
+    bool flat = config == NULL || ob_file_exists(config);
+    ob_free(config);
+    if (!flat && ob__sentence_load(path, &sentence, err) != OB_OK) {
+        ob_error_prefix(err, "%s", path);
+        return ob_error_status(err);
+    }
+    p->root_path = ob_strdup(path);
+    p->model_path = sentence.transformer[0] != '\0' ? ob_path_join(path, sentence.transformer) : ob_strdup(path);
+    return p->root_path != NULL && p->model_path != NULL
+               ? OB_OK
+               : ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
 }
 
 static ob_status open_tokenizer(ob_pipeline *p, ob_error *err)
@@ -71,7 +90,7 @@ static ob_status open_tokenizer(ob_pipeline *p, ob_error *err)
     if (!ob_folder_exists(p->model_path))
         return ob_error_set(err, OB_ERR_MODEL,
                             "%s: no such folder; a model is a folder with config.json, "
-                            "model.safetensors, vocab.json and merges.txt",
+                            "model.safetensors or pytorch_model.bin, vocab.json and merges.txt",
                             p->model_path);
     if (ob_tokenizer_open(p->model_path, &p->tokenizer, err) != OB_OK) {
         ob_error_prefix(err, "%s", p->model_path);
@@ -115,6 +134,7 @@ static ob_status open_task(ob_pipeline *p, ob_error *err)
     if (job->max_length > 0 && job->max_length < max_length)
         max_length = job->max_length;
     p->task_context = (ob__task_context){.job = job,
+                                         .root_path = p->root_path,
                                          .model_path = p->model_path,
                                          .tokenizer = p->tokenizer,
                                          .config = config,
@@ -218,11 +238,8 @@ ob_status ob_pipeline_create(const ob_job *job, const char *default_model, const
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
     p->job = job;
     p->task = ob__task_find(job->task);
-    p->model_path = ob_strdup(job->model_path != NULL ? job->model_path : default_model);
-    if (p->model_path == NULL) {
-        ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
+    if (find_model(p, job->model_path != NULL ? job->model_path : default_model, err) != OB_OK)
         goto fail;
-    }
     if (p->task == NULL) {
         ob_error_set(err, OB_ERR_CONFIG, "task: '%s' is not available in this version", ob_task_name(job->task));
         goto fail;
@@ -257,6 +274,7 @@ void ob_pipeline_destroy(ob_pipeline *p)
     ob_roberta_config_release(&p->config);
     ob_tokenizer_close(p->tokenizer);
     ob_free(p->model_path);
+    ob_free(p->root_path);
     ob_free(p);
 }
 

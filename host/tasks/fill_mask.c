@@ -91,6 +91,8 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
     ctx->needs = (ob__task_needs){.head = OB_HEAD_LM,
                                   .want = has_targets(ctx) ? OB_WANT_TOP_K | OB_WANT_LOGITS : OB_WANT_TOP_K,
                                   .top_k = has_targets(ctx) ? 1 : top_k};
+    if (ctx->job->fill_mask.attentions)
+        ctx->needs.want |= OB_WANT_ATTENTIONS;
     return has_targets(ctx) ? find_targets(ctx, err) : OB_OK;
 }
 
@@ -233,6 +235,32 @@ static size_t drop_padding(const ob__task_context *ctx, const ob__sequence *sequ
     return count;
 }
 
+/* Hands the record on, with the row's own tokens and attention maps where they are wanted. */
+static ob_status write_record(const ob__task_context *ctx, const ob__sequence *sequence, ob_record *record,
+                              const ob_record_sink *sink, ob_error *err)
+{
+    if (!ctx->job->fill_mask.attentions)
+        return sink->write(sink->user, record, err);
+    size_t count = sequence->token_count;
+    const ob_named_array maps = {"attentions",
+                                 4,
+                                 {ctx->config->num_hidden_layers, ctx->config->num_attention_heads, count, count},
+                                 sequence->result.attentions};
+    const char **tokens = ob_realloc_array(NULL, count, sizeof *tokens);
+    if (tokens == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu tokens", count);
+    for (size_t i = 0; i < count; i++) {
+        tokens[i] = ob_tokenizer_token(ctx->tokenizer, sequence->input_ids[i]);
+        tokens[i] = tokens[i] != NULL ? tokens[i] : "";
+    }
+    record->input_token_count = count;
+    record->input_tokens = tokens;
+    record->attentions = &maps;
+    ob_status status = sink->write(sink->user, record, err);
+    ob_free(tokens);
+    return status;
+}
+
 static ob_status emit_masks(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink,
                             ob_error *err)
 {
@@ -268,8 +296,7 @@ static ob_status emit_masks(const ob__task_context *ctx, const ob__item *item, c
     record.mask_count = masks;
     record.top_k = k;
     record.predictions = predictions;
-
-    status = sink->write(sink->user, &record, err);
+    status = write_record(ctx, sequence, &record, sink, err);
 done:
     ob_strbuf_release(&s.buffer);
     ob_free(s.ends);
@@ -306,8 +333,7 @@ static ob_status emit_prediction(const ob__task_context *ctx, const ob__item *it
     record.tokens = tokens;
     record.text = ob_strbuf_text(&text);
     record.text_bytes = text.length;
-
-    status = sink->write(sink->user, &record, err);
+    status = write_record(ctx, sequence, &record, sink, err);
 done:
     ob_strbuf_release(&text);
     ob_free(ids);

@@ -23,7 +23,8 @@ typedef struct ob__task_needs {
 /* Everything a task may look at; read-only while rows are under way. */
 typedef struct ob__task_context {
     const ob_job *job;
-    const char *model_path;
+    const char *root_path;  /* the folder as the user named it */
+    const char *model_path; /* where config.json lies: the same, but for old folders of sentence-transformers */
     const ob_tokenizer *tokenizer;
     const ob_roberta_config *config; /* pruned as the job says */
     int32_t mask_id;

@@ -115,6 +115,7 @@ typedef struct ob_job {
         char **targets; /* NULL: none */
         size_t target_count;
         bool without_mask_error;
+        bool attentions; /* records bring their attention maps; no key of job files */
     } fill_mask;
     struct {
         ob_pooling pooling;

@@ -79,6 +79,10 @@ typedef struct ob_record {
     const char *const *tokens;
     const char *text;
     size_t text_bytes;
+    /* MASKS, PREDICTION, where job.fill_mask.attentions: the row's own tokens and what they attend to; else NULL */
+    size_t input_token_count;
+    const char *const *input_tokens;
+    const ob_named_array *attentions; /* (layers, heads, input_token_count, input_token_count) */
     /* LABELS: best first. JSON "label" and "score" of the best; "labels": [{"label","score"}] too unless the job asks
      * for one. */
     size_t label_count;
