@@ -158,5 +158,6 @@ int cli_inspect(cli_context *ctx, int argc, char **argv)
     }
     ob_tokenizer_close(f.tokenizer);
     ob_checkpoint_close(f.checkpoint);
+    ob_roberta_config_release(&f.config);
     return status;
 }

@@ -9,11 +9,12 @@
 
 struct ob_pipeline {
     const ob_job *job; /* the caller's; outlives the pipeline */
-    char *model_path;
+    char *root_path;   /* the folder as the job names it */
+    char *model_path;  /* where the encoder lies in it: the same, but for old folders of sentence-transformers */
     ob_tokenizer *tokenizer;
+    ob_roberta_config config; /* pruned as the job says */
     const ob__task *task;
     ob__task_context task_context;
-    ob__item_limits item_limits;
     ob__worker *worker;
     ob__parallel *parallel;
     ob__item_encoder *encoders; /* one a thread of `parallel` */

@@ -19,8 +19,11 @@ typedef struct ob__worker_spec {
     bool pooler;
     unsigned want; /* of ob_want: all that batches may want */
     size_t top_k;
-    size_t max_length; /* 0: the model's */
-    size_t max_tokens; /* 0: auto */
+    const ob_pruned_head *prune_heads; /* (prune_head_count), beyond those of config.json */
+    size_t prune_head_count;
+    size_t max_encoder_tokens; /* of the longest encoder sequence that will come; 0: none come */
+    size_t max_length;         /* 0: the model's */
+    size_t max_tokens;         /* 0: auto */
     const char *gemm;
     const ob_tuning *tuning; /* NULL: none */
 } ob__worker_spec;

@@ -11,15 +11,15 @@
 #include <oberta/tokenizer.h>
 
 /* X(code, name, done here) */
-#define OB_TASK_MAP(X)                                             \
-    X(OB_TASK_FILL_MASK, "fill-mask", true)                        \
-    X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction", true)      \
-    X(OB_TASK_FORWARD, "forward", true)                            \
-    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", false)   \
-    X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification", false) \
-    X(OB_TASK_QUESTION_ANSWERING, "question-answering", false)     \
-    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", false)           \
-    X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood", false)
+#define OB_TASK_MAP(X)                                            \
+    X(OB_TASK_FILL_MASK, "fill-mask", true)                       \
+    X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction", true)     \
+    X(OB_TASK_FORWARD, "forward", true)                           \
+    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", true)   \
+    X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification", true) \
+    X(OB_TASK_QUESTION_ANSWERING, "question-answering", true)     \
+    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", true)           \
+    X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood", true)
 
 typedef enum ob_task {
 #define OB_TASK_ENUM(code, name, available) code,
@@ -62,6 +62,13 @@ typedef struct ob_pruned_head {
     size_t layer, head;
 } ob_pruned_head;
 
+/* What a row holds, by the job's task. */
+typedef enum ob_row_form {
+    OB_ROWS_OF_TEXTS, /* a text or a pair; in JSONL also choices, where there is no text */
+    OB_ROWS_OF_QUESTIONS,
+    OB_ROWS_OF_CHOICES
+} ob_row_form;
+
 typedef struct ob_input_spec {
     char *path; /* absolute or relative to the working directory; "-" is standard input */
     ob_input_format format;
@@ -71,6 +78,7 @@ typedef struct ob_input_spec {
     char *question_field, *context_field;     /* question-answering; NULL: "question", "context" */
     char *choices_field;                      /* multiple-choice, JSONL; NULL: "choices" */
     char *tensors_path;                       /* safetensors with encoder_hidden_states.<row>; NULL: none */
+    ob_row_form form;                         /* follows from the task */
 } ob_input_spec;
 
 typedef enum ob_forward_output {
@@ -81,6 +89,8 @@ typedef enum ob_forward_output {
     OB_FORWARD_ATTENTIONS = 16,
     OB_FORWARD_CROSS_ATTENTIONS = 32
 } ob_forward_output;
+
+#define OB_DOC_STRIDE_AUTO SIZE_MAX
 
 typedef struct ob_job {
     char *model_path; /* NULL: the demo model */
@@ -105,9 +115,11 @@ typedef struct ob_job {
         char **targets; /* NULL: none */
         size_t target_count;
         bool without_mask_error;
+        bool attentions; /* records bring their attention maps; no key of job files */
     } fill_mask;
     struct {
         ob_pooling pooling;
+        bool pooling_given; /* else a folder with modules.json gives the embedding that it describes */
         bool normalize;
     } feature_extraction;
     struct {
@@ -124,8 +136,11 @@ typedef struct ob_job {
         size_t stride; /* tokens that windows of a long text share; 0: no windows, texts are truncated */
     } token_classification;
     struct {
-        size_t top_k, max_seq_len, doc_stride, max_question_len, max_answer_len; /* 1, 384, 128, 64, 15 */
-        bool handle_impossible_answer, align_to_words;                           /* false, true */
+        size_t top_k, max_answer_len; /* 1, 15 */
+        size_t max_seq_len;           /* 0: 384, or less where model or tokenizer take less */
+        size_t doc_stride;            /* OB_DOC_STRIDE_AUTO: 128, or half of max_seq_len where that is less */
+        size_t max_question_len;      /* 0: not cut */
+        bool handle_impossible_answer, align_to_words; /* false, true */
     } question_answering;
     struct {
         bool token_scores; /* false */

@@ -6,19 +6,28 @@
 #include <oberta/strbuf.h>
 #include <stdint.h>
 
+/* A choice of multiple-choice: what precedes it, and the choice itself. */
+typedef struct ob_choice {
+    ob_strbuf prompt, text;
+} ob_choice;
+
 /* One row. Strings belong to the row and are well-formed UTF-8; a NUL inside is an ordinary character. */
 typedef struct ob_row {
-    uint64_t number;  /* 0-based over all inputs of the job */
-    const char *file; /* name for messages; belongs to the reader */
-    uint64_t line;    /* 1-based line at which the row begins */
-    ob_strbuf text, pair;
+    uint64_t number;      /* 0-based over all inputs of the job */
+    const char *file;     /* name for messages; belongs to the reader */
+    uint64_t line;        /* 1-based line at which the row begins */
+    ob_strbuf text, pair; /* question and context, for question-answering */
     bool has_pair;
-    ob_strbuf id; /* the id as JSON ("7", "\"a\""), empty without one */
+    size_t choice_count, choice_capacity;
+    ob_choice *choices; /* in place of a text; those beyond the count keep memory for the next row */
+    ob_strbuf id;       /* the id as JSON ("7", "\"a\""), empty without one */
     /* Rows that come tokenised: */
     bool tokenised;
     size_t token_count;
     int32_t *input_ids; /* (token_count); the others too, or NULL where the row lacks them */
     int32_t *token_type_ids, *position_ids, *attention_mask;
+    size_t head_mask_layers, head_mask_heads;
+    float *head_mask; /* (head_mask_layers, head_mask_heads) or NULL */
     /* A row that is wrong, but whose end is known, so that the next can follow: */
     ob_status defect;      /* OB_OK, or OB_ERR_INPUT */
     ob_strbuf defect_text; /* without place: "column 3: invalid UTF-8 at byte 17" */

@@ -79,6 +79,10 @@ typedef struct ob_record {
     const char *const *tokens;
     const char *text;
     size_t text_bytes;
+    /* MASKS, PREDICTION, where job.fill_mask.attentions: the row's own tokens and what they attend to; else NULL */
+    size_t input_token_count;
+    const char *const *input_tokens;
+    const ob_named_array *attentions; /* (layers, heads, input_token_count, input_token_count) */
     /* LABELS: best first. JSON "label" and "score" of the best; "labels": [{"label","score"}] too unless the job asks
      * for one. */
     size_t label_count;
@@ -92,7 +96,7 @@ typedef struct ob_record {
     size_t answer_count;
     const ob_answer *answers;
     bool as_list; /* LABELS, ANSWERS: the job asks for several */
-    /* CHOICE: JSON "choice": index of the best, "score", "scores": [softmax], "logits": [...] */
+    /* CHOICE, at least one: JSON "choice": index of the best, "score", "scores": [softmax], "logits": [...] */
     size_t choice_count;
     const float *choice_scores, *choice_logits;
     /* SCORE: JSON "score": sum of log-probabilities, "token_count" of those summed, "token_scores": [...] where wanted,
@@ -114,7 +118,8 @@ typedef struct ob_writer ob_writer;
 
 /* `format` is not AUTO (ob_output_format_resolve). `path` "-": standard output. Refuses an existing file unless
  * `overwrite`. Which records a format can take: JSONL all (ARRAYS as nested lists), CSV all but ARRAYS, safetensors
- * EMBEDDING and ARRAYS, npy EMBEDDING; error rows are left out of safetensors and npy (a warning is logged). */
+ * EMBEDDING and ARRAYS, npy EMBEDDING. Error rows are rows of NaN in npy, whose index is the row, and left out of
+ * safetensors, whose tensors have the row's number (a warning is logged for both). */
 ob_status ob_writer_create(const char *path, ob_output_format format, bool overwrite, ob_writer **out, ob_error *err);
 ob_status ob_writer_write(ob_writer *writer, const ob_record *record, ob_error *err);
 /* Completes the file (fsync, rename). */
@@ -132,5 +137,7 @@ bool ob_output_format_takes(ob_output_format format, ob_record_kind kind);
 void ob_json_append_string(ob_strbuf *out, const char *text, size_t bytes);
 /* The shortest decimal that reads back as the same float, "1.0" rather than "1"; NaN and infinities as null. */
 void ob_json_append_float(ob_strbuf *out, float value);
+/* The same for a double. */
+void ob_json_append_double(ob_strbuf *out, double value);
 
 #endif
