@@ -5,7 +5,7 @@
 #ifndef OBERTA_SCHEDULE_WINDOW_H
 #define OBERTA_SCHEDULE_WINDOW_H
 
-#include "input/encoder_states.h"
+#include "encoder_states.h"
 #include "parallel.h"
 #include "results.h"
 #include "tasks/item.h"

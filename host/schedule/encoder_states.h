@@ -1,6 +1,6 @@
-/* What a decoder's rows attend to: a safetensors file with a tensor for each row. Internal to host. */
-#ifndef OBERTA_INPUT_ENCODER_STATES_H
-#define OBERTA_INPUT_ENCODER_STATES_H
+/* What a decoder's rows attend to: a safetensors file with a tensor for each row. Internal to host/schedule. */
+#ifndef OBERTA_SCHEDULE_ENCODER_STATES_H
+#define OBERTA_SCHEDULE_ENCODER_STATES_H
 
 #include <oberta/checkpoint.h>
 #include <oberta/job.h>
