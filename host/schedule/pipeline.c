@@ -115,6 +115,20 @@ static ob_status open_config(ob_pipeline *p, ob_error *err)
     return OB_OK;
 }
 
+/* The states that a decoder attends to beside its text. */
+static ob_status open_encoder_states(ob_pipeline *p, ob_error *err)
+{
+    const ob_job *job = p->job;
+    if (ob__encoder_states_open(job->inputs, job->input_count, p->config.hidden_size, &p->encoder_states,
+                                &p->longest_encoder, err) != OB_OK)
+        return ob_error_status(err);
+    if (p->encoder_states != NULL && !p->config.add_cross_attention)
+        return ob_error_set(err, OB_ERR_MODEL,
+                            "%s: config.json: add_cross_attention: false, so the model takes no inputs.tensors",
+                            p->model_path);
+    return OB_OK;
+}
+
 /* What tokenizer and model have to agree on, and the task's own demands. */
 static ob_status open_task(ob_pipeline *p, ob_error *err)
 {
@@ -165,6 +179,7 @@ static ob_status open_worker(ob_pipeline *p, const ob_pipeline_options *options,
                             .top_k = needs->top_k,
                             .prune_heads = job->prune_heads,
                             .prune_head_count = job->prune_head_count,
+                            .max_encoder_tokens = p->longest_encoder,
                             .max_length = p->task_context.limits.max_length,
                             .max_tokens = job->max_tokens,
                             .gemm = options->gemm,
@@ -249,8 +264,8 @@ ob_status ob_pipeline_create(const ob_job *job, const char *default_model, const
     if (check_output(p, err) != OB_OK || open_tokenizer(p, err) != OB_OK)
         goto fail;
     double tokenizer_seconds = ob__seconds_now() - begin;
-    if (open_config(p, err) != OB_OK || open_task(p, err) != OB_OK || open_worker(p, options, err) != OB_OK ||
-        open_threads(p, options->tokenizer_threads, err) != OB_OK)
+    if (open_config(p, err) != OB_OK || open_task(p, err) != OB_OK || open_encoder_states(p, err) != OB_OK ||
+        open_worker(p, options, err) != OB_OK || open_threads(p, options->tokenizer_threads, err) != OB_OK)
         goto fail;
     plan_windows(p);
     fill_info(p, tokenizer_seconds);
@@ -271,6 +286,7 @@ void ob_pipeline_destroy(ob_pipeline *p)
     ob__parallel_destroy(p->parallel);
     ob_free(p->encoders);
     ob__worker_destroy(p->worker);
+    ob__encoder_states_close(p->encoder_states);
     ob_free(p->task_context.state);
     ob_roberta_config_release(&p->config);
     ob_tokenizer_close(p->tokenizer);

@@ -12,7 +12,9 @@ struct ob_pipeline {
     char *root_path;   /* the folder as the job names it */
     char *model_path;  /* where the encoder lies in it: the same, but for old folders of sentence-transformers */
     ob_tokenizer *tokenizer;
-    ob_roberta_config config; /* pruned as the job says */
+    ob_roberta_config config;           /* pruned as the job says */
+    ob__encoder_states *encoder_states; /* NULL: rows come without */
+    size_t longest_encoder;             /* tokens */
     const ob__task *task;
     ob__task_context task_context;
     ob__worker *worker;

@@ -316,6 +316,7 @@ ob_status ob_pipeline_run_with(ob_pipeline *p, const ob_row_source *source, cons
                                   .task_context = &p->task_context,
                                   .encoders = p->encoders,
                                   .parallel = p->parallel,
+                                  .encoder_states = p->encoder_states,
                                   .widths = ob__result_widths_of(&p->task_context.needs, &p->config)};
     r->err = err;
     r->begin = ob__seconds_now();

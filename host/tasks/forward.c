@@ -22,7 +22,6 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
         ctx->needs.want |= wants(ctx, map[i].output) ? map[i].want : 0;
     ctx->needs.head = wants(ctx, OB_FORWARD_LOGITS) ? ctx->config->head : OB_HEAD_NONE;
     ctx->needs.pooler = wants(ctx, OB_FORWARD_POOLER_OUTPUT);
-    ctx->needs.encoder_tensors = true;
     if (wants(ctx, OB_FORWARD_LOGITS) && ctx->config->head == OB_HEAD_NONE)
         return ob_error_set(err, OB_ERR_MODEL,
                             "%s: config.json: architectures: '%s' has no head, so there are no logits", ctx->model_path,

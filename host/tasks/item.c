@@ -14,7 +14,6 @@ static void release_sequence(ob__sequence *sequence)
     ob_free(sequence->attention_mask);
     ob_free(sequence->positions);
     ob_free(sequence->target_ids);
-    ob_free(sequence->encoder_attention_mask);
     ob_encoding_release(&sequence->encoding);
     ob_result_release(&sequence->result);
 }
@@ -115,7 +114,7 @@ ob__sequence *ob__item_add_sequence(ob__item *item)
     sequence->has_attention_mask = sequence->as_first = false;
     sequence->replaced_at = -1;
     sequence->head_mask = NULL;
-    sequence->encoder_hidden_states = NULL;
+    sequence->encoder_states = sequence->encoder_mask = NULL;
     return sequence;
 }
 

@@ -15,9 +15,8 @@
 typedef struct ob__task_needs {
     ob_head head;
     bool pooler;
-    unsigned want;        /* of ob_want */
-    size_t top_k;         /* for OB_WANT_TOP_K */
-    bool encoder_tensors; /* rows may come with encoder states (inputs.tensors) */
+    unsigned want; /* of ob_want */
+    size_t top_k;  /* for OB_WANT_TOP_K */
 } ob__task_needs;
 
 /* Everything a task may look at; read-only while rows are under way. */
