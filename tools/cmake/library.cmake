@@ -23,6 +23,7 @@ add_executable(oberta_program
     host/cli/cmd_tokenize.c
     host/cli/cmd_tune.c
     host/cli/environment.c
+    host/cli/inspect_report.c
     host/cli/main.c
     host/cli/options.c
     host/cli/print.c
