@@ -92,8 +92,7 @@ static bool others(void)
     ob_defines_int(&five, "K", 5);
     print_kernel("embedding", "embedding.cl", "embedding__ref", 64, "small", &words);
     print_kernel("layer_norm", "layer_norm.cl", "layer_norm__ref", 64, "small", &none);
-    print_kernel("pool cls", "pool.cl", "pool_cls__ref", 64, "small", &none);
-    print_kernel("pool mean", "pool.cl", "pool_mean__ref", 64, "small", &none);
+    print_kernel("pool", "pool.cl", "pool__ref", 64, "small", &none);
     print_kernel("gather_rows", "gather_rows.cl", "gather_rows__ref", 64, "small", &none);
     print_kernel("top_k segments", "top_k.cl", "top_k_segments__ref", 64, "small", &five);
     print_kernel("top_k merge", "top_k.cl", "top_k_merge__ref", 64, "small", &five);

@@ -71,7 +71,7 @@ static ob_status open_tokenizer(ob_pipeline *p, ob_error *err)
     if (!ob_folder_exists(p->model_path))
         return ob_error_set(err, OB_ERR_MODEL,
                             "%s: no such folder; a model is a folder with config.json, "
-                            "model.safetensors, vocab.json and merges.txt",
+                            "model.safetensors or pytorch_model.bin, vocab.json and merges.txt",
                             p->model_path);
     if (ob_tokenizer_open(p->model_path, &p->tokenizer, err) != OB_OK) {
         ob_error_prefix(err, "%s", p->model_path);

@@ -8,8 +8,7 @@ ob_status ob__attention_block_create(ob_context *ctx, const ob_roberta_config *c
     size_t hidden = config->hidden_size, head_size = hidden / config->num_attention_heads, width = heads * head_size;
     size_t row_tile = ob_gemm_row_tile(ctx, gemm);
     /* Attention reads query, key and value by head, so they lie row-major. */
-    const ob_gemm_desc input = {
-        .n = (cross ? 1 : 3) * width, .k = hidden, .provider = gemm, .row_tile = row_tile};
+    const ob_gemm_desc input = {.n = (cross ? 1 : 3) * width, .k = hidden, .provider = gemm, .row_tile = row_tile};
     ob_gemm_desc key_value = input, output = input;
     key_value.n = 2 * width;
     output.n = hidden;

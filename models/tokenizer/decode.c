@@ -79,7 +79,7 @@ ob_status ob_tokenizer_decode(const ob_tokenizer *t, const int32_t *ids, size_t 
     ob_strbuf raw = OB_STRBUF_INIT;
     for (size_t i = 0; i < count; i++)
         if (ob_tokenizer_token(t, ids[i]) != NULL && !(skip_special_tokens && ob_tokenizer_is_special(t, ids[i])))
-            append_token(&t->vocab.tokens[ids[i]], &raw);
+            append_token(&t->bpe.vocab.tokens[ids[i]], &raw);
     size_t start = out->length;
     append_lossily(&raw, out);
     bool failed = raw.failed || out->failed;

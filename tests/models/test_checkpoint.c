@@ -157,13 +157,10 @@ static void test_checkpoint_says_what_a_folder_lacks(void **state)
 {
     (void)state;
     char *folder = make_folder();
-    expect_refusal(folder, OB_ERR_MODEL, "has neither 'model.safetensors' nor 'model.safetensors.index.json'");
+    expect_refusal(folder, OB_ERR_MODEL, "has neither 'model.safetensors' nor 'pytorch_model.bin'");
     expect_refusal(path_in(folder, "absent"), OB_ERR_MODEL, "absent: no such folder");
-    write_text(folder, "pytorch_model.bin", "PK");
-    expect_refusal(folder, OB_ERR_UNSUPPORTED, "has 'pytorch_model.bin' but no 'model.safetensors'");
-    write_text(folder, "model.safetensors",
-               "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 498818054\n");
-    expect_refusal(folder, OB_ERR_MODEL, "model.safetensors: a Git LFS pointer");
+    write_text(folder, "tf_model.h5", "");
+    expect_refusal(folder, OB_ERR_UNSUPPORTED, "has 'tf_model.h5' but neither");
     write_text(folder, "model.safetensors", "");
     expect_refusal(folder, OB_ERR_MODEL, "file is 0 bytes");
     remove_folder(folder);
