@@ -7,7 +7,7 @@
 
 #define SHOWN_LABELS    8
 #define SHOWN_UNUSED    6
-#define TOKENIZER_FILES 6
+#define TOKENIZER_FILES 5
 
 static const char *const special_names[OB_SPECIAL_TOKEN_COUNT] = {[OB_TOKEN_BOS] = "bos",
                                                                   [OB_TOKEN_PAD] = "pad",
@@ -51,19 +51,28 @@ static size_t count_pruned(const ob_roberta_config *c)
     return count;
 }
 
-/* The tokenizer's files that the folder has, in the order in which they count. */
+static bool has_file(const cli_folder *f, const char *name)
+{
+    char *path = ob_path_join(f->path, name);
+    bool exists = path != NULL && ob_file_exists(path);
+    ob_free(path);
+    return exists;
+}
+
+/* The files that the tokenizer was read from: vocab.json and merges.txt count where there is no tokenizer.json. */
 static size_t list_tokenizer_files(const cli_folder *f, const char *files[TOKENIZER_FILES])
 {
-    static const char *const names[TOKENIZER_FILES] = {
-        "tokenizer.json",          "vocab.json",       "merges.txt", "tokenizer_config.json",
-        "special_tokens_map.json", "added_tokens.json"};
+    static const char *const others[] = {"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"};
     size_t count = 0;
-    for (size_t i = 0; i < TOKENIZER_FILES; i++) {
-        char *path = ob_path_join(f->path, names[i]);
-        if (path != NULL && ob_file_exists(path))
-            files[count++] = names[i];
-        ob_free(path);
+    if (has_file(f, "tokenizer.json")) {
+        files[count++] = "tokenizer.json";
+    } else {
+        files[count++] = "vocab.json";
+        files[count++] = "merges.txt";
     }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (has_file(f, others[i]))
+            files[count++] = others[i];
     return count;
 }
 
@@ -80,10 +89,11 @@ static size_t count_dtype(const cli_folder *f, int dtype)
 static void append_architecture(const cli_folder *f, ob_strbuf *out)
 {
     const ob_roberta_config *c = &f->config;
-    ob_strbuf_printf(
-        out, "architecture  %s: %zu layers x %zu, %zu heads of %zu, intermediate %zu, %s, layer norm eps %g",
-        c->architecture, c->num_hidden_layers, c->hidden_size, c->num_attention_heads,
-        c->hidden_size / c->num_attention_heads, c->intermediate_size, c->hidden_act, (double)c->layer_norm_eps);
+    ob_strbuf_printf(out,
+                     "architecture  %s: %zu layer%s x %zu, %zu heads of %zu, intermediate %zu, %s, layer norm eps %g",
+                     c->architecture, c->num_hidden_layers, c->num_hidden_layers == 1 ? "" : "s", c->hidden_size,
+                     c->num_attention_heads, c->hidden_size / c->num_attention_heads, c->intermediate_size,
+                     c->hidden_act, (double)c->layer_norm_eps);
     ob_strbuf_puts(out, c->is_decoder ? ", decoder" : "");
     ob_strbuf_puts(out, c->add_cross_attention ? ", cross-attention" : "");
     if (count_pruned(c) > 0)

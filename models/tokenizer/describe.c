@@ -8,7 +8,7 @@ bool ob_tokenizer_adds_prefix_space(const ob_tokenizer *t)
 
 bool ob_tokenizer_trims_offsets(const ob_tokenizer *t)
 {
-    return t->trim_offsets;
+    return t->layout.trim_offsets;
 }
 
 size_t ob_tokenizer_added_count(const ob_tokenizer *t)
