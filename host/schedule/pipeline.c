@@ -1,6 +1,7 @@
 /* Opens everything a job needs, in the order in which mistakes are cheapest to find. */
 #include "clock.h"
 #include "pipeline_internal.h"
+#include "tasks/sentence.h"
 
 #include <oberta/file.h>
 #include <oberta/memory.h>
@@ -61,9 +62,27 @@ static ob_status check_output(const ob_pipeline *p, ob_error *err)
     for (size_t i = 0; i < job->input_count; i++)
         if (strcmp(job->inputs[i].path, "-") != 0 && same_file(path, job->inputs[i].path))
             return ob_error_set(err, OB_ERR_CONFIG, "output.path: '%s' is the input '%s'", path, job->inputs[i].path);
-    if (is_model_file(path) && is_in_folder(path, p->model_path))
+    if (is_model_file(path) && (is_in_folder(path, p->root_path) || is_in_folder(path, p->model_path)))
         return ob_error_set(err, OB_ERR_CONFIG, "output.path: '%s' would replace a file in the model's folder", path);
     return OB_OK;
+}
+
+/* Old folders of sentence-transformers keep the encoder in a folder of its own ("0_Transformer"). */
+static ob_status find_model(ob_pipeline *p, const char *path, ob_error *err)
+{
+    ob__sentence sentence = {.found = false};
+    char *config = ob_path_join(path, "config.json");
+    bool flat = config == NULL || ob_file_exists(config);
+    ob_free(config);
+    if (!flat && ob__sentence_load(path, &sentence, err) != OB_OK) {
+        ob_error_prefix(err, "%s", path);
+        return ob_error_status(err);
+    }
+    p->root_path = ob_strdup(path);
+    p->model_path = sentence.transformer[0] != '\0' ? ob_path_join(path, sentence.transformer) : ob_strdup(path);
+    return p->root_path != NULL && p->model_path != NULL
+               ? OB_OK
+               : ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
 }
 
 static ob_status open_tokenizer(ob_pipeline *p, ob_error *err)
@@ -96,6 +115,20 @@ static ob_status open_config(ob_pipeline *p, ob_error *err)
     return OB_OK;
 }
 
+/* The states that a decoder attends to beside its text. */
+static ob_status open_encoder_states(ob_pipeline *p, ob_error *err)
+{
+    const ob_job *job = p->job;
+    if (ob__encoder_states_open(job->inputs, job->input_count, p->config.hidden_size, &p->encoder_states,
+                                &p->longest_encoder, err) != OB_OK)
+        return ob_error_status(err);
+    if (p->encoder_states != NULL && !p->config.add_cross_attention)
+        return ob_error_set(err, OB_ERR_MODEL,
+                            "%s: config.json: add_cross_attention: false, so the model takes no inputs.tensors",
+                            p->model_path);
+    return OB_OK;
+}
+
 /* What tokenizer and model have to agree on, and the task's own demands. */
 static ob_status open_task(ob_pipeline *p, ob_error *err)
 {
@@ -115,6 +148,7 @@ static ob_status open_task(ob_pipeline *p, ob_error *err)
     if (job->max_length > 0 && job->max_length < max_length)
         max_length = job->max_length;
     p->task_context = (ob__task_context){.job = job,
+                                         .root_path = p->root_path,
                                          .model_path = p->model_path,
                                          .tokenizer = p->tokenizer,
                                          .config = config,
@@ -145,6 +179,7 @@ static ob_status open_worker(ob_pipeline *p, const ob_pipeline_options *options,
                             .top_k = needs->top_k,
                             .prune_heads = job->prune_heads,
                             .prune_head_count = job->prune_head_count,
+                            .max_encoder_tokens = p->longest_encoder,
                             .max_length = p->task_context.limits.max_length,
                             .max_tokens = job->max_tokens,
                             .gemm = options->gemm,
@@ -218,11 +253,8 @@ ob_status ob_pipeline_create(const ob_job *job, const char *default_model, const
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
     p->job = job;
     p->task = ob__task_find(job->task);
-    p->model_path = ob_strdup(job->model_path != NULL ? job->model_path : default_model);
-    if (p->model_path == NULL) {
-        ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
+    if (find_model(p, job->model_path != NULL ? job->model_path : default_model, err) != OB_OK)
         goto fail;
-    }
     if (p->task == NULL) {
         ob_error_set(err, OB_ERR_CONFIG, "task: '%s' is not available in this version", ob_task_name(job->task));
         goto fail;
@@ -231,8 +263,8 @@ ob_status ob_pipeline_create(const ob_job *job, const char *default_model, const
     if (check_output(p, err) != OB_OK || open_tokenizer(p, err) != OB_OK)
         goto fail;
     double tokenizer_seconds = ob__seconds_now() - begin;
-    if (open_config(p, err) != OB_OK || open_task(p, err) != OB_OK || open_worker(p, options, err) != OB_OK ||
-        open_threads(p, options->tokenizer_threads, err) != OB_OK)
+    if (open_config(p, err) != OB_OK || open_task(p, err) != OB_OK || open_encoder_states(p, err) != OB_OK ||
+        open_worker(p, options, err) != OB_OK || open_threads(p, options->tokenizer_threads, err) != OB_OK)
         goto fail;
     plan_windows(p);
     fill_info(p, tokenizer_seconds);
@@ -253,10 +285,12 @@ void ob_pipeline_destroy(ob_pipeline *p)
     ob__parallel_destroy(p->parallel);
     ob_free(p->encoders);
     ob__worker_destroy(p->worker);
+    ob__encoder_states_close(p->encoder_states);
     ob_free(p->task_context.state);
     ob_roberta_config_release(&p->config);
     ob_tokenizer_close(p->tokenizer);
     ob_free(p->model_path);
+    ob_free(p->root_path);
     ob_free(p);
 }
 

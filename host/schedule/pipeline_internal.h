@@ -9,9 +9,12 @@
 
 struct ob_pipeline {
     const ob_job *job; /* the caller's; outlives the pipeline */
-    char *model_path;
+    char *root_path;   /* the folder as the job names it */
+    char *model_path;  /* where the encoder lies in it: the same, but for old folders of sentence-transformers */
     ob_tokenizer *tokenizer;
-    ob_roberta_config config; /* pruned as the job says */
+    ob_roberta_config config;           /* pruned as the job says */
+    ob__encoder_states *encoder_states; /* NULL: rows come without */
+    size_t longest_encoder;             /* tokens */
     const ob__task *task;
     ob__task_context task_context;
     ob__worker *worker;

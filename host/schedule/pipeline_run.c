@@ -181,6 +181,15 @@ static void batch_done(void *user, const ob_batch *batch, ob_result *result, ob_
 
 /* Writer ---------------------------------------------------------------------------------------------------------- */
 
+/* A row that no batch counts. */
+static void count_row(run *r, bool failed)
+{
+    pthread_mutex_lock(&r->mutex);
+    r->progress.rows++;
+    r->progress.failed_rows += failed;
+    pthread_mutex_unlock(&r->mutex);
+}
+
 static ob_status emit_defect(run *r, const ob__item *item, const ob_record_sink *sink, ob_error *err)
 {
     const ob_row *row = &item->row;
@@ -188,10 +197,7 @@ static ob_status emit_defect(run *r, const ob__item *item, const ob_record_sink 
         return ob_error_set(err, row->defect, "%s:%llu: row %llu: %s", row->file != NULL ? row->file : "input",
                             (unsigned long long)row->line, (unsigned long long)row->number,
                             ob_strbuf_text(&row->defect_text));
-    pthread_mutex_lock(&r->mutex);
-    r->progress.rows++;
-    r->progress.failed_rows++;
-    pthread_mutex_unlock(&r->mutex);
+    count_row(r, true);
     ob_record record = ob__item_record(item, OB_RECORD_ERROR);
     record.error_code = ob_status_name(row->defect);
     record.error_message = ob_strbuf_text(&row->defect_text);
@@ -207,6 +213,8 @@ static ob_status emit_window(run *r, ob__window *window, const ob_record_sink *s
                                                      : p->task->emit(&p->task_context, item, sink, err);
         if (status != OB_OK)
             return status;
+        if (item->sequence_count == 0 && item->row.defect == OB_OK)
+            count_row(r, false);                          /* there was nothing to run */
         for (size_t k = 0; k < item->sequence_count; k++) /* results may be large; the window itself is used again */
             ob_result_release(&item->sequences[k].result);
     }
@@ -308,6 +316,7 @@ ob_status ob_pipeline_run_with(ob_pipeline *p, const ob_row_source *source, cons
                                   .task_context = &p->task_context,
                                   .encoders = p->encoders,
                                   .parallel = p->parallel,
+                                  .encoder_states = p->encoder_states,
                                   .widths = ob__result_widths_of(&p->task_context.needs, &p->config)};
     r->err = err;
     r->begin = ob__seconds_now();

@@ -36,7 +36,10 @@ static ob_status reserve_item(ob__window *w, ob_error *err)
 
 static size_t row_bytes(const ob_row *row)
 {
-    return row->text.length + row->pair.length;
+    size_t bytes = row->text.length + row->pair.length;
+    for (size_t i = 0; i < row->choice_count; i++)
+        bytes += row->choices[i].prompt.length + row->choices[i].text.length;
+    return bytes;
 }
 
 static size_t guess_tokens(const ob__window_tools *tools, const ob_row *row)
@@ -92,6 +95,21 @@ typedef struct tokenise_loop {
     atomic_int status;
 } tokenise_loop;
 
+/* Every row of such a job has encoder states, by its number. */
+static void attach_encoder(const ob__encoder_states *states, ob__item *item)
+{
+    const ob_tensor *hidden, *mask;
+    if (!ob__encoder_states_find(states, item->row.number, &hidden, &mask)) {
+        ob__item_reject(item, "inputs.tensors has no encoder_hidden_states.%llu", (unsigned long long)item->row.number);
+        return;
+    }
+    for (size_t i = 0; i < item->sequence_count; i++) {
+        item->sequences[i].encoder_count = hidden->shape[0];
+        item->sequences[i].encoder_states = hidden;
+        item->sequences[i].encoder_mask = mask;
+    }
+}
+
 static ob_status tokenise_item(const ob__window_tools *tools, ob__item *item, ob__item_encoder *encoder, ob_error *err)
 {
     const ob__task *task = tools->task;
@@ -104,6 +122,8 @@ static ob_status tokenise_item(const ob__window_tools *tools, ob__item *item, ob
                                               : ob__item_encode(item, encoder, &ctx->limits, false, err);
     if (status == OB_OK && item->row.defect == OB_OK && task->prepare != NULL)
         status = task->prepare(ctx, item, err);
+    if (status == OB_OK && item->row.defect == OB_OK && tools->encoder_states != NULL)
+        attach_encoder(tools->encoder_states, item);
     item->pending = item->sequence_count;
     return status;
 }

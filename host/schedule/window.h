@@ -5,6 +5,7 @@
 #ifndef OBERTA_SCHEDULE_WINDOW_H
 #define OBERTA_SCHEDULE_WINDOW_H
 
+#include "encoder_states.h"
 #include "parallel.h"
 #include "results.h"
 #include "tasks/item.h"
@@ -52,6 +53,7 @@ typedef struct ob__window_tools {
     const ob__task_context *task_context;
     ob__item_encoder *encoders;
     ob__parallel *parallel;
+    const ob__encoder_states *encoder_states; /* NULL: rows come without */
     ob__result_widths widths;
 } ob__window_tools;
 

@@ -35,7 +35,7 @@ static batch_sizes measure(const ob__window *w, size_t begin, size_t end)
         sizes.masked |= token_source(item, s)->has_attention_mask;
         sizes.head_masked |= s->head_mask != NULL;
         sizes.encoder |= s->encoder_count > 0;
-        sizes.encoder_masked |= s->encoder_attention_mask != NULL;
+        sizes.encoder_masked |= s->encoder_mask != NULL;
     }
     return sizes;
 }
@@ -89,10 +89,10 @@ static void append_encoder(ob_batch *b, const ob__sequence *s, size_t hidden_siz
 {
     size_t at = (size_t)b->encoder_cu_seqlens[b->sequence_count], count = s->encoder_count;
     if (count > 0)
-        memcpy(b->encoder_hidden_states + at * hidden_size, s->encoder_hidden_states,
-               count * hidden_size * sizeof(float));
+        ob_convert_to_f32(b->encoder_hidden_states + at * hidden_size, s->encoder_states->data,
+                          s->encoder_states->dtype, count * hidden_size);
     for (size_t i = 0; i < count; i++)
-        b->encoder_attention_mask[at + i] = s->encoder_attention_mask != NULL ? s->encoder_attention_mask[i] : 1;
+        b->encoder_attention_mask[at + i] = s->encoder_mask != NULL ? ob__encoder_mask_value(s->encoder_mask, i) : 1;
     b->encoder_cu_seqlens[b->sequence_count + 1] = (int32_t)(at + count);
 }
 

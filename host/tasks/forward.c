@@ -22,7 +22,6 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
         ctx->needs.want |= wants(ctx, map[i].output) ? map[i].want : 0;
     ctx->needs.head = wants(ctx, OB_FORWARD_LOGITS) ? ctx->config->head : OB_HEAD_NONE;
     ctx->needs.pooler = wants(ctx, OB_FORWARD_POOLER_OUTPUT);
-    ctx->needs.encoder_tensors = true;
     if (wants(ctx, OB_FORWARD_LOGITS) && ctx->config->head == OB_HEAD_NONE)
         return ob_error_set(err, OB_ERR_MODEL,
                             "%s: config.json: architectures: '%s' has no head, so there are no logits", ctx->model_path,
@@ -31,7 +30,16 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
         return ob_error_set(err, OB_ERR_MODEL,
                             "%s: config.json: add_cross_attention: false, so there are no cross_attentions",
                             ctx->model_path);
+    if (ctx->needs.head == OB_HEAD_MULTIPLE_CHOICE && ctx->needs.want != OB_WANT_LOGITS)
+        return ob_error_set(err, OB_ERR_CONFIG,
+                            "forward.outputs: a row of choices is several sequences, so only its logits can be given");
     return ob__task_check_format(ctx->job, OB_RECORD_ARRAYS, "the arrays of 'forward'", err);
+}
+
+static ob_status tokenise(const ob__task_context *ctx, ob__item *item, ob__item_encoder *encoder, ob_error *err)
+{
+    return ctx->needs.head == OB_HEAD_MULTIPLE_CHOICE ? ob__tokenise_choices(ctx, item, encoder, err)
+                                                      : ob__item_encode(item, encoder, &ctx->limits, false, err);
 }
 
 /* Logits of the LM head are computed where they are asked for: everywhere. */
@@ -47,16 +55,43 @@ static ob_status prepare(const ob__task_context *ctx, ob__item *item, ob_error *
     return OB_OK;
 }
 
-static size_t add_logits(const ob__task_context *ctx, const ob__sequence *sequence, ob_named_array *out)
+/* Question answering: all starts, then all ends. */
+static ob_status collect(const ob__task_context *ctx, ob__item *item, ob__sequence *sequence, ob_error *err)
 {
-    const float *logits = sequence->result.logits;
-    size_t tokens = sequence->token_count, labels = ctx->config->label_count;
+    (void)item;
+    if (ctx->needs.head != OB_HEAD_QUESTION_ANSWERING)
+        return OB_OK;
+    size_t tokens = sequence->token_count;
+    float *apart = ob_realloc_array(NULL, tokens, 2 * sizeof *apart);
+    if (apart == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the logits of %zu tokens", tokens);
+    for (size_t i = 0; i < tokens; i++) {
+        apart[i] = sequence->result.logits[2 * i];
+        apart[tokens + i] = sequence->result.logits[2 * i + 1];
+    }
+    ob_free(sequence->result.logits);
+    sequence->result.logits = apart;
+    return OB_OK;
+}
+
+/* `choices` are the logits of a multiple-choice row, NULL for other heads. Returns how many arrays there are. */
+static size_t add_logits(const ob__task_context *ctx, const ob__item *item, const float *choices, ob_named_array *out)
+{
+    const float *logits = item->sequences[0].result.logits;
+    size_t tokens = item->sequences[0].token_count, labels = ctx->config->label_count;
     switch (ctx->needs.head) {
     case OB_HEAD_LM:
         out[0] = (ob_named_array){"logits", 2, {tokens, ctx->config->vocab_size}, logits};
         return 1;
     case OB_HEAD_TOKEN_CLASSIFICATION:
         out[0] = (ob_named_array){"logits", 2, {tokens, labels}, logits};
+        return 1;
+    case OB_HEAD_QUESTION_ANSWERING:
+        out[0] = (ob_named_array){"start_logits", 1, {tokens}, logits};
+        out[1] = (ob_named_array){"end_logits", 1, {tokens}, logits + tokens};
+        return 2;
+    case OB_HEAD_MULTIPLE_CHOICE:
+        out[0] = (ob_named_array){"logits", 1, {item->sequence_count}, choices};
         return 1;
     default:
         out[0] = (ob_named_array){"logits", 1, {labels}, logits};
@@ -71,10 +106,13 @@ static ob_status emit(const ob__task_context *ctx, const ob__item *item, const o
            heads = ctx->config->num_attention_heads;
     ob_named_array arrays[MAX_ARRAYS];
     size_t count = 0;
+    float *choices = ctx->needs.head == OB_HEAD_MULTIPLE_CHOICE ? ob__choice_logits(item) : NULL;
+    if (ctx->needs.head == OB_HEAD_MULTIPLE_CHOICE && choices == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu choices", item->sequence_count);
     if (wants(ctx, OB_FORWARD_LAST_HIDDEN_STATE))
         arrays[count++] = (ob_named_array){"last_hidden_state", 2, {tokens, hidden}, sequence->result.hidden};
     if (wants(ctx, OB_FORWARD_LOGITS))
-        count += add_logits(ctx, sequence, arrays + count);
+        count += add_logits(ctx, item, choices, arrays + count);
     if (wants(ctx, OB_FORWARD_POOLER_OUTPUT))
         arrays[count++] = (ob_named_array){"pooler_output", 1, {hidden}, sequence->result.pooler};
     if (wants(ctx, OB_FORWARD_HIDDEN_STATES))
@@ -90,8 +128,10 @@ static ob_status emit(const ob__task_context *ctx, const ob__item *item, const o
     record.array_count = count;
     record.arrays = arrays;
 
-    return sink->write(sink->user, &record, err);
+    ob_status status = sink->write(sink->user, &record, err);
+    ob_free(choices);
+    return status;
 }
 
 const ob__task ob__task_forward = {
-    .open = open_task, .row_tokens = NULL, .tokenise = NULL, .prepare = prepare, .collect = NULL, .emit = emit};
+    .open = open_task, .row_tokens = NULL, .tokenise = tokenise, .prepare = prepare, .collect = collect, .emit = emit};

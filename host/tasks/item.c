@@ -14,7 +14,6 @@ static void release_sequence(ob__sequence *sequence)
     ob_free(sequence->attention_mask);
     ob_free(sequence->positions);
     ob_free(sequence->target_ids);
-    ob_free(sequence->encoder_attention_mask);
     ob_encoding_release(&sequence->encoding);
     ob_result_release(&sequence->result);
 }
@@ -115,7 +114,7 @@ ob__sequence *ob__item_add_sequence(ob__item *item)
     sequence->has_attention_mask = sequence->as_first = false;
     sequence->replaced_at = -1;
     sequence->head_mask = NULL;
-    sequence->encoder_hidden_states = NULL;
+    sequence->encoder_states = sequence->encoder_mask = NULL;
     return sequence;
 }
 
@@ -240,6 +239,10 @@ ob_status ob__item_encode(ob__item *item, ob__item_encoder *encoder, const ob__i
 {
     const ob_row *row = &item->row;
     bool taken;
+    if (row->choice_count > 0) {
+        ob__item_reject(item, "choices, where a text is expected");
+        return OB_OK;
+    }
     if (row->tokenised)
         return take_ids(item, limits, err);
     return ob__item_encode_text(item, encoder, limits, &row->text, row->has_pair ? &row->pair : NULL, keep, &taken,

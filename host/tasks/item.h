@@ -6,6 +6,7 @@
 #define OBERTA_TASKS_ITEM_H
 
 #include <oberta/batch.h>
+#include <oberta/checkpoint.h>
 #include <oberta/reader.h>
 #include <oberta/tokenizer.h>
 #include <oberta/writer.h>
@@ -25,11 +26,11 @@ typedef struct ob__sequence {
     int32_t *positions;  /* tokens of this sequence whose LM rows are wanted */
     int32_t *target_ids; /* (position_count) for OB_WANT_TARGET_SCORES; read only where that is wanted */
 
-    const float *head_mask;            /* (layers, heads), the row's; NULL: ones */
-    size_t encoder_count;              /* tokens of the encoder; 0: none */
-    const void *encoder_hidden_states; /* (encoder_count, hidden_size) floats at any alignment, of inputs.tensors */
-    int32_t *encoder_attention_mask;   /* (encoder_count), this sequence's; NULL: all kept */
-    ob_encoding encoding;              /* offsets and words of its tokens, where the task keeps them */
+    const float *head_mask;          /* (layers, heads), the row's; NULL: ones */
+    size_t encoder_count;            /* tokens of the encoder; 0: none */
+    const ob_tensor *encoder_states; /* (encoder_count, hidden_size) floats of some type, of inputs.tensors */
+    const ob_tensor *encoder_mask;   /* (encoder_count); NULL: all kept */
+    ob_encoding encoding;            /* offsets and words of its tokens, where the task keeps them */
 
     ob_result result; /* this sequence's part of its batch's result, in the same layout */
 } ob__sequence;

@@ -12,6 +12,12 @@ const ob__task *ob__task_find(ob_task task)
         return &ob__task_feature_extraction;
     case OB_TASK_FORWARD:
         return &ob__task_forward;
+    case OB_TASK_TEXT_CLASSIFICATION:
+        return &ob__task_text_classification;
+    case OB_TASK_MULTIPLE_CHOICE:
+        return &ob__task_multiple_choice;
+    case OB_TASK_PSEUDO_LOG_LIKELIHOOD:
+        return &ob__task_pseudo_log_likelihood;
     default:
         return NULL;
     }

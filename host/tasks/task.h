@@ -15,15 +15,15 @@
 typedef struct ob__task_needs {
     ob_head head;
     bool pooler;
-    unsigned want;        /* of ob_want */
-    size_t top_k;         /* for OB_WANT_TOP_K */
-    bool encoder_tensors; /* rows may come with encoder states (inputs.tensors) */
+    unsigned want; /* of ob_want */
+    size_t top_k;  /* for OB_WANT_TOP_K */
 } ob__task_needs;
 
 /* Everything a task may look at; read-only while rows are under way. */
 typedef struct ob__task_context {
     const ob_job *job;
-    const char *model_path;
+    const char *root_path;  /* the folder as the user named it */
+    const char *model_path; /* where config.json lies: the same, but for old folders of sentence-transformers */
     const ob_tokenizer *tokenizer;
     const ob_roberta_config *config; /* pruned as the job says */
     int32_t mask_id;
@@ -51,11 +51,22 @@ typedef struct ob__task {
 extern const ob__task ob__task_fill_mask;
 extern const ob__task ob__task_feature_extraction;
 extern const ob__task ob__task_forward;
+extern const ob__task ob__task_text_classification;
+extern const ob__task ob__task_multiple_choice;
+extern const ob__task ob__task_pseudo_log_likelihood;
 
 /* The table of a task; NULL for one that this version does not have. */
 const ob__task *ob__task_find(ob_task task);
 
 /* OB_ERR_CONFIG unless the job's output format takes such records. `what` stands in the message ("predictions"). */
 ob_status ob__task_check_format(const ob_job *job, ob_record_kind kind, const char *what, ob_error *err);
+
+/* In place, in double precision; NaNs and infinities come out as NaN. */
+void ob__softmax(float *values, size_t count);
+
+/* choice.c: a sequence for each choice of the row. */
+ob_status ob__tokenise_choices(const ob__task_context *ctx, ob__item *item, ob__item_encoder *encoder, ob_error *err);
+/* The logits of the row's sequences, one each; NULL: no memory. Free with ob_free. */
+float *ob__choice_logits(const ob__item *item);
 
 #endif

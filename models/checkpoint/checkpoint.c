@@ -230,6 +230,19 @@ ob_status ob_checkpoint_open(const char *folder, ob_checkpoint **out, ob_error *
     return OB_OK;
 }
 
+ob_status ob_checkpoint_open_file(const char *path, ob_checkpoint **out, ob_error *err)
+{
+    ob_checkpoint *checkpoint = ob_calloc(1, sizeof *checkpoint);
+    if (checkpoint == NULL)
+        return no_memory(err);
+    ob_status status = open_single(checkpoint, "", path, err);
+    if (status != OB_OK)
+        ob_checkpoint_close(checkpoint);
+    else
+        *out = checkpoint;
+    return status;
+}
+
 void ob_checkpoint_close(ob_checkpoint *checkpoint)
 {
     if (checkpoint == NULL)

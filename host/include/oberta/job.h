@@ -15,11 +15,11 @@
     X(OB_TASK_FILL_MASK, "fill-mask", true)                        \
     X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction", true)      \
     X(OB_TASK_FORWARD, "forward", true)                            \
-    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", false)   \
+    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", true)    \
     X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification", false) \
     X(OB_TASK_QUESTION_ANSWERING, "question-answering", false)     \
-    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", false)           \
-    X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood", false)
+    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", true)            \
+    X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood", true)
 
 typedef enum ob_task {
 #define OB_TASK_ENUM(code, name, available) code,
@@ -62,6 +62,13 @@ typedef struct ob_pruned_head {
     size_t layer, head;
 } ob_pruned_head;
 
+/* What a row holds, by the job's task. */
+typedef enum ob_row_form {
+    OB_ROWS_OF_TEXTS, /* a text or a pair; in JSONL also choices, where there is no text */
+    OB_ROWS_OF_QUESTIONS,
+    OB_ROWS_OF_CHOICES
+} ob_row_form;
+
 typedef struct ob_input_spec {
     char *path; /* absolute or relative to the working directory; "-" is standard input */
     ob_input_format format;
@@ -71,6 +78,7 @@ typedef struct ob_input_spec {
     char *question_field, *context_field;     /* question-answering; NULL: "question", "context" */
     char *choices_field;                      /* multiple-choice, JSONL; NULL: "choices" */
     char *tensors_path;                       /* safetensors with encoder_hidden_states.<row>; NULL: none */
+    ob_row_form form;                         /* follows from the task */
 } ob_input_spec;
 
 typedef enum ob_forward_output {
@@ -109,6 +117,7 @@ typedef struct ob_job {
     } fill_mask;
     struct {
         ob_pooling pooling;
+        bool pooling_given; /* else a folder with modules.json gives the embedding that it describes */
         bool normalize;
     } feature_extraction;
     struct {

@@ -6,14 +6,21 @@
 #include <oberta/strbuf.h>
 #include <stdint.h>
 
+/* A choice of multiple-choice: what precedes it, and the choice itself. */
+typedef struct ob_choice {
+    ob_strbuf prompt, text;
+} ob_choice;
+
 /* One row. Strings belong to the row and are well-formed UTF-8; a NUL inside is an ordinary character. */
 typedef struct ob_row {
-    uint64_t number;  /* 0-based over all inputs of the job */
-    const char *file; /* name for messages; belongs to the reader */
-    uint64_t line;    /* 1-based line at which the row begins */
+    uint64_t number;      /* 0-based over all inputs of the job */
+    const char *file;     /* name for messages; belongs to the reader */
+    uint64_t line;        /* 1-based line at which the row begins */
     ob_strbuf text, pair; /* question and context, for question-answering */
     bool has_pair;
-    ob_strbuf id; /* the id as JSON ("7", "\"a\""), empty without one */
+    size_t choice_count, choice_capacity;
+    ob_choice *choices; /* in place of a text; those beyond the count keep memory for the next row */
+    ob_strbuf id;       /* the id as JSON ("7", "\"a\""), empty without one */
     /* Rows that come tokenised: */
     bool tokenised;
     size_t token_count;

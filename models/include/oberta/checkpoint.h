@@ -30,6 +30,9 @@ typedef struct ob_checkpoint ob_checkpoint;
  * a pickle names beyond tensors too); OB_ERR_UNSUPPORTED for a folder with weights of other frameworks alone and for
  * element types that oberta does not have; OB_ERR_IO for a file that cannot be read or is not a regular one. */
 ob_status ob_checkpoint_open(const char *folder, ob_checkpoint **out, ob_error *err);
+/* One file by itself, wherever it lies, safetensors or pickled: tensors that are not a model's weights. Errors as
+ * above. */
+ob_status ob_checkpoint_open_file(const char *path, ob_checkpoint **out, ob_error *err);
 void ob_checkpoint_close(ob_checkpoint *checkpoint);
 
 size_t ob_checkpoint_count(const ob_checkpoint *checkpoint);
