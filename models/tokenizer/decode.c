@@ -78,7 +78,7 @@ ob_status ob_tokenizer_decode(const ob_tokenizer *t, const int32_t *ids, size_t 
     ob_strbuf raw = OB_STRBUF_INIT;
     for (size_t i = 0; i < count; i++)
         if (ob_tokenizer_token(t, ids[i]) != NULL && !(skip_special_tokens && ob_tokenizer_is_special(t, ids[i])))
-            ob_tokenizer_token_to_bytes(t->vocab.tokens[ids[i]].text, t->vocab.tokens[ids[i]].bytes, &raw);
+            ob_tokenizer_token_to_bytes(t->bpe.vocab.tokens[ids[i]].text, t->bpe.vocab.tokens[ids[i]].bytes, &raw);
     size_t start = out->length;
     ob_tokenizer_bytes_to_text(raw.data, raw.length, out);
     bool failed = raw.failed || out->failed;

@@ -106,6 +106,24 @@ static bool append(encoder *e, int32_t id, size_t begin, size_t end, const char 
     return true;
 }
 
+/* A byte of a piece, and where its mapped character begins in the mapped piece. */
+typedef struct mapped_place {
+    size_t byte, mapped;
+} mapped_place;
+
+/* The piece's byte whose mapped character holds byte `mapped` of the mapped piece; asked in ascending order. */
+static size_t byte_at(mapped_place *place, const char *piece, size_t bytes, size_t mapped)
+{
+    while (place->byte + 1 < bytes) {
+        size_t length = ob__byte_to_char((unsigned char)piece[place->byte]) < 0x80 ? 1 : 2;
+        if (place->mapped + length > mapped)
+            break;
+        place->mapped += length;
+        place->byte++;
+    }
+    return place->byte;
+}
+
 /* The tokens of text[begin, end); with `prefix` U+0020 stands before it, aligned to its first character. */
 static bool encode_piece(encoder *e, size_t begin, size_t end, bool prefix)
 {
@@ -122,16 +140,21 @@ static bool encode_piece(encoder *e, size_t begin, size_t end, bool prefix)
         bytes++;
         ob_utf8_decode(e->text + begin, &first_char);
     }
-    if (!ob__bpe_encode(&e->tokenizer->vocab, &e->tokenizer->merges, e->cache, piece, bytes, &tokens, &count))
+    if (!ob__bpe_encode(&e->tokenizer->bpe, e->cache, piece, bytes, &tokens, &count))
         return false;
     size_t at = 0;
+    mapped_place place = {0, 0};
     for (size_t i = 0; i < count; i++) {
         size_t from = at, to = at + tokens[i].bytes;
+        if (!e->tokenizer->bpe.complete) {
+            from = byte_at(&place, piece, bytes, at);
+            to = byte_at(&place, piece, bytes, at + tokens[i].bytes - 1) + 1;
+        }
         if (prefix) { /* the inserted byte lies on the first character */
             from = from == 0 ? 0 : from - 1;
             to = to == 1 ? first_char : to - 1;
         }
-        const ob__token *token = &e->tokenizer->vocab.tokens[tokens[i].id];
+        const ob__token *token = &e->tokenizer->bpe.vocab.tokens[tokens[i].id];
         if (!append(e, tokens[i].id, begin + from, begin + to, token->text, token->bytes))
             return false;
         at += tokens[i].bytes;
@@ -153,14 +176,15 @@ static size_t first_prefixed_piece(encoder *e, size_t begin, size_t end)
 /* Text between added tokens. */
 static bool encode_segment(encoder *e, size_t begin, size_t end)
 {
+    bool whole = !e->tokenizer->use_regex;
     if (e->tokenizer->add_prefix_space && begin < end && e->text[begin] != ' ') {
-        size_t next = first_prefixed_piece(e, begin, end);
+        size_t next = whole ? end : first_prefixed_piece(e, begin, end);
         if (e->prefixed.failed || !encode_piece(e, begin, next, true))
             return false;
         begin = next;
     }
     while (begin < end) {
-        size_t next = ob__pretokenize_next(e->text, begin, end);
+        size_t next = whole ? end : ob__pretokenize_next(e->text, begin, end);
         if (!encode_piece(e, begin, next, false))
             return false;
         begin = next;
@@ -171,9 +195,9 @@ static bool encode_segment(encoder *e, size_t begin, size_t end)
 /* First the tokens that are not normalized split the text, then, in what is left, those that are. */
 static bool encode_pass(encoder *e, size_t begin, size_t end, bool normalized)
 {
+    ob__added_search search = {e->text, begin, end, normalized, e->options->split_special_tokens};
     ob__added_match match;
-    while (begin < end && ob__added_token_find(e->tokenizer, e->text, begin, end, e->bytes, normalized,
-                                               e->options->split_special_tokens, &match)) {
+    while (begin < end && ob__added_token_find(e->tokenizer, &search, begin, &match)) {
         if (!(normalized ? encode_segment(e, begin, match.begin) : encode_pass(e, begin, match.begin, true)) ||
             !append(e, match.token->id, match.begin, match.end, e->text + match.begin, match.end - match.begin))
             return false;

@@ -7,24 +7,38 @@
 #include <oberta/utf8.h>
 #include <string.h>
 
-#define MAX_VOCAB_BYTES  ((size_t)256 << 20)
-#define MAX_MERGES_BYTES ((size_t)256 << 20)
+#define MAX_VOCAB_BYTES ((size_t)256 << 20)
+#define MAX_JSON_BYTES  ((size_t)16 << 20)
 
-static ob_status read_text(const char *folder, const char *name, size_t limit, ob_strbuf *out, ob_error *err)
+/* A file that other tokenizers have, for who wonders what is missing. */
+static const char *foreign_file(const char *folder)
+{
+    static const char *const names[][2] = {
+        {"bpe.codes", "; bpe.codes belongs to a BertweetTokenizer, which is not supported"},
+        {"sentencepiece.bpe.model", "; sentencepiece.bpe.model is a SentencePiece tokenizer, which is not supported"},
+        {"spiece.model", "; spiece.model is a SentencePiece tokenizer, which is not supported"},
+        {"vocab.txt", "; vocab.txt belongs to a WordPiece tokenizer (BertTokenizer), which is not supported"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = ob_path_join(folder, names[i][0]);
+        bool exists = path != NULL && ob_file_exists(path);
+        ob_free(path);
+        if (exists)
+            return names[i][1];
+    }
+    return "";
+}
+
+static ob_status read_text(const char *folder, const char *name, ob_strbuf *out, ob_error *err)
 {
     char *path = ob_path_join(folder, name);
     if (path == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the tokenizer");
     ob_status status = OB_OK;
-    if (!ob_file_exists(path)) {
-        char *other = ob_path_join(folder, "tokenizer.json");
-        bool has_other = other != NULL && ob_file_exists(other);
-        status = ob_error_set(err, OB_ERR_MODEL, "%s is missing%s", name,
-                              has_other ? "; the folder has a tokenizer.json, which this version does not read" : "");
-        ob_free(other);
-    } else {
-        status = ob_file_read(path, limit, out, err);
-    }
+    if (!ob_file_exists(path))
+        status = ob_error_set(err, OB_ERR_MODEL, "%s is missing, and there is no tokenizer.json%s", name,
+                              foreign_file(folder));
+    else
+        status = ob_file_read(path, MAX_VOCAB_BYTES, out, err);
     ob_free(path);
     if (status == OB_OK) {
         size_t invalid = ob_utf8_invalid_at(ob_strbuf_text(out), out->length);
@@ -34,35 +48,78 @@ static ob_status read_text(const char *folder, const char *name, size_t limit, o
     return status;
 }
 
-static void warn_of_missing_bytes(const ob_tokenizer *t)
+static ob_status read_vocab_merges(ob_tokenizer *t, const char *folder, ob_error *err)
+{
+    ob_strbuf vocab = OB_STRBUF_INIT, merges = OB_STRBUF_INIT;
+    ob_status status = read_text(folder, "vocab.json", &vocab, err);
+    if (status == OB_OK)
+        status = read_text(folder, "merges.txt", &merges, err);
+    if (status == OB_OK)
+        status = ob__vocab_parse(ob_strbuf_text(&vocab), vocab.length, "vocab.json", &t->bpe.vocab, err);
+    if (status == OB_OK)
+        status =
+            ob__merges_parse(ob_strbuf_text(&merges), merges.length, "merges.txt", &t->bpe.vocab, &t->bpe.merges, err);
+    ob_strbuf_release(&vocab);
+    ob_strbuf_release(&merges);
+    t->layout.special_tokens = true;
+    return status;
+}
+
+/* Warns, since the reference does not refuse it either. */
+static void count_missing_bytes(ob_tokenizer *t)
 {
     int missing = 0;
     for (int i = 0; i < 256; i++)
-        missing += t->vocab.byte_ids[i] < 0;
+        missing += t->bpe.vocab.byte_ids[i] < 0;
+    t->bpe.complete = missing == 0;
     if (missing > 0)
-        ob_log(OB_LOG_WARN, "tokenizer",
-               "vocab.json lacks the symbols of %d of the 256 bytes; they are dropped from texts", missing);
+        ob_log(OB_LOG_WARN, "tokenizer", "the vocabulary lacks the symbols of %d of the 256 bytes; %s", missing,
+               t->bpe.unk_id < 0 ? "they are dropped from texts" : "they are unknown tokens");
+}
+
+/* What was read of the files becomes the tokenizer. */
+static ob_status build(ob_tokenizer *t, const char *folder, ob__token_files *files, ob_error *err)
+{
+    ob_status status = ob__tokenizer_read_config(t, files, err);
+    if (status == OB_OK)
+        status = files->root != NULL ? ob__tokenizer_read_json(t, files->root, err) : read_vocab_merges(t, folder, err);
+    if (status == OB_OK)
+        status = ob__tokenizer_apply_config(t, files, err);
+    if (status != OB_OK)
+        return status;
+    t->vocab_count = t->bpe.vocab.token_count;
+    count_missing_bytes(t);
+    if (ob__tokenizer_read_tokens(t, files, err) != OB_OK)
+        return ob_error_status(err);
+    ob__added_tokens_index(t);
+    return OB_OK;
 }
 
 ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err)
 {
-    ob_strbuf vocab = OB_STRBUF_INIT, merges = OB_STRBUF_INIT;
+    json_t *root = NULL, *config = NULL, *map = NULL, *added = NULL;
     ob_tokenizer *t = ob_calloc(1, sizeof *t);
-    ob_status status;
-    if (t == NULL) {
-        status = ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the tokenizer");
-    } else if ((status = read_text(folder, "vocab.json", MAX_VOCAB_BYTES, &vocab, err)) == OB_OK &&
-               (status = read_text(folder, "merges.txt", MAX_MERGES_BYTES, &merges, err)) == OB_OK &&
-               (status = ob__vocab_parse(vocab.data, vocab.length, "vocab.json", &t->vocab, err)) == OB_OK &&
-               (status = ob__merges_parse(ob_strbuf_text(&merges), merges.length, "merges.txt", &t->vocab, &t->merges,
-                                          err)) == OB_OK &&
-               (status = ob__tokenizer_read_config(t, folder, err)) == OB_OK) {
-        warn_of_missing_bytes(t);
+    if (t == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the tokenizer");
+    t->use_regex = true;
+    t->bpe.unk_id = -1;
+    ob_status status = ob__json_load(folder, "tokenizer.json", MAX_VOCAB_BYTES, false, &root, err);
+    if (status == OB_OK)
+        status = ob__json_load(folder, "tokenizer_config.json", MAX_JSON_BYTES, true, &config, err);
+    if (status == OB_OK)
+        status = ob__json_load(folder, "special_tokens_map.json", MAX_JSON_BYTES, true, &map, err);
+    if (status == OB_OK)
+        status = ob__json_load(folder, "added_tokens.json", MAX_JSON_BYTES, true, &added, err);
+    ob__token_files files = {.root = root, .config = config, .map = map, .added = added};
+    if (status == OB_OK)
+        status = build(t, folder, &files, err);
+    json_decref(root);
+    json_decref(config);
+    json_decref(map);
+    json_decref(added);
+    if (status == OB_OK)
         *out = t;
-    }
-    ob_strbuf_release(&vocab);
-    ob_strbuf_release(&merges);
-    if (status != OB_OK)
+    else
         ob_tokenizer_close(t);
     return status;
 }
@@ -71,30 +128,27 @@ void ob_tokenizer_close(ob_tokenizer *t)
 {
     if (t == NULL)
         return;
-    for (size_t i = 0; i < t->added_count; i++)
-        ob_free(t->added[i].content);
     ob_free(t->added);
-    ob__merges_release(&t->merges);
-    ob__vocab_release(&t->vocab);
+    ob__merges_release(&t->bpe.merges);
+    ob__vocab_release(&t->bpe.vocab);
     ob_free(t);
 }
 
 const char *ob_tokenizer_token(const ob_tokenizer *t, int32_t id)
 {
-    return id >= 0 && (size_t)id < t->vocab.id_count ? t->vocab.tokens[id].text : NULL;
+    return id >= 0 && (size_t)id < t->bpe.vocab.id_count ? t->bpe.vocab.tokens[id].text : NULL;
 }
 
 int32_t ob_tokenizer_id(const ob_tokenizer *t, const char *token)
 {
-    return ob__vocab_find(&t->vocab, token, strlen(token));
+    return ob__vocab_find(&t->bpe.vocab, token, strlen(token));
 }
 
 bool ob_tokenizer_is_special(const ob_tokenizer *t, int32_t id)
 {
-    for (size_t i = 0; i < t->added_count; i++)
-        if (t->added[i].id == id)
-            return t->added[i].special;
-    return false;
+    const ob__vocab *vocab = &t->bpe.vocab;
+    return id >= 0 && (size_t)id < vocab->id_count && vocab->tokens[id].added > 0 &&
+           t->added[vocab->tokens[id].added - 1].flags.special;
 }
 
 int32_t ob_tokenizer_special_id(const ob_tokenizer *t, ob_special_token which)
@@ -104,13 +158,13 @@ int32_t ob_tokenizer_special_id(const ob_tokenizer *t, ob_special_token which)
 
 size_t ob_tokenizer_vocab_size(const ob_tokenizer *t)
 {
-    return t->vocab.token_count;
+    return t->bpe.vocab.token_count;
 }
 
 int32_t ob_tokenizer_max_id(const ob_tokenizer *t)
 {
-    size_t id = t->vocab.id_count;
-    while (id > 0 && t->vocab.tokens[id - 1].text == NULL)
+    size_t id = t->bpe.vocab.id_count;
+    while (id > 0 && t->bpe.vocab.tokens[id - 1].text == NULL)
         id--;
     return (int32_t)id - 1;
 }
@@ -118,4 +172,21 @@ int32_t ob_tokenizer_max_id(const ob_tokenizer *t)
 size_t ob_tokenizer_model_max_length(const ob_tokenizer *t)
 {
     return t->model_max_length;
+}
+
+void ob_tokenizer_options(const ob_tokenizer *t, ob_encode_options *options)
+{
+    ob_encode_options_default(options);
+    options->truncate_left = t->truncate_left;
+    options->split_special_tokens = t->split_special_tokens;
+}
+
+bool ob_tokenizer_pads_left(const ob_tokenizer *t)
+{
+    return t->pad_left;
+}
+
+bool ob_tokenizer_cleans_up_spaces(const ob_tokenizer *t)
+{
+    return t->clean_up_spaces;
 }

@@ -16,12 +16,12 @@ typedef struct encoded {
     bool has_pair;
 } encoded;
 
-/* Takes blanks from the ends of a token's range. A single leading one stays at a sequence's start where a space is
- * inserted there. */
+/* Takes blanks from the ends of a token's range. A single leading one may stay at a sequence's start, where it may be
+ * an inserted one. */
 static void trim_offset(const ob_tokenizer *t, ob__trim trim, bool is_first, size_t range[2])
 {
     size_t begin = range[0], end = range[1], lead = trim.lead;
-    if (lead == 1 && t->add_prefix_space && (is_first || begin == 0))
+    if (lead == 1 && t->layout.keeps_inserted_space && (is_first || begin == 0))
         lead = 0;
     if (lead > 0)
         begin = begin + lead < end ? begin + lead : end;
@@ -44,7 +44,7 @@ static void move_tokens(const encoded *x, ob_encoding *out, size_t to, size_t fr
     memmove(out->special_tokens_mask + to, in->special_tokens_mask + from, count * sizeof *out->special_tokens_mask);
     memmove(out->word_ids + to, in->word_ids + from, count * sizeof *out->word_ids);
     memmove(out->sequence_ids + to, in->sequence_ids + from, count * sizeof *out->sequence_ids);
-    for (size_t i = 0; x->tokenizer->trim_offsets && i < count; i++)
+    for (size_t i = 0; x->tokenizer->layout.trim_offsets && i < count; i++)
         trim_offset(x->tokenizer, x->trims[from + i], i == 0, out->offsets[to + i]);
 }
 
@@ -79,12 +79,12 @@ static ob_status put_window(const encoded *x, ob__range a, ob__range b, ob_encod
     }
     out->count = count;
     if (x->added > 0) {
-        int32_t bos = x->tokenizer->special_ids[OB_TOKEN_BOS], eos = x->tokenizer->special_ids[OB_TOKEN_EOS];
-        set_added(out, details, 0, bos);
+        int32_t sep = x->tokenizer->layout.sep;
+        set_added(out, details, 0, x->tokenizer->layout.cls);
         for (size_t i = 1; i < middle; i++)
-            set_added(out, details, lead + count_a + i, eos);
-        set_added(out, details, lead + count_a, eos);
-        set_added(out, details, count - 1, eos);
+            set_added(out, details, lead + count_a + i, sep);
+        set_added(out, details, lead + count_a, sep);
+        set_added(out, details, count - 1, sep);
     }
     return OB_OK;
 }
@@ -101,7 +101,7 @@ static ob_status encode_whole(encoded *x, ob_tokenizer_cache *cache, const char 
     x->trims = cache->trims;
     x->second = whole->count - x->first;
     x->has_pair = pair != NULL;
-    x->added = x->options->add_special_tokens ? (x->has_pair ? 4 : 2) : 0;
+    x->added = x->options->add_special_tokens && x->tokenizer->layout.special_tokens ? (x->has_pair ? 4 : 2) : 0;
     return ob__truncate_lengths(x->first, x->second, x->has_pair, x->options, x->added, keep_first, keep_second, err);
 }
 

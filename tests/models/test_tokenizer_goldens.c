@@ -203,6 +203,8 @@ static void test_tokenizer_matches_reference(void **state)
 {
     (void)state;
     run("vocab_merges", "cases.jsonl.gz", check_encode);
+    run("tokenizer_json", "cases.jsonl.gz", check_encode);
+    run("tokenizer_json_old", "cases.jsonl.gz", check_encode);
 }
 
 static void test_tokenizer_matches_reference_with_prefix_space(void **state)
@@ -215,6 +217,8 @@ static void test_tokenizer_decodes_as_reference(void **state)
 {
     (void)state;
     run("vocab_merges", "decode.jsonl.gz", check_decode);
+    run("tokenizer_json", "decode.jsonl.gz", check_decode);
+    run("tokenizer_json_old", "decode.jsonl.gz", check_decode);
 }
 
 int main(void)

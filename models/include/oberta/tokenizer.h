@@ -14,8 +14,10 @@
 typedef struct ob_tokenizer ob_tokenizer;
 typedef struct ob_tokenizer_cache ob_tokenizer_cache;
 
-/* Reads vocab.json and merges.txt, and what tokenizer_config.json and special_tokens_map.json say of special tokens and
- * add_prefix_space. Errors: OB_ERR_MODEL with file, place and rule; defects are listed together. */
+/* Reads tokenizer.json, or, where there is none, vocab.json and merges.txt; and what tokenizer_config.json,
+ * special_tokens_map.json and added_tokens.json say, with the precedence of transformers 4. Errors: OB_ERR_MODEL, and
+ * OB_ERR_UNSUPPORTED for tokenizers that are not a byte-level BPE with RoBERTa's special tokens, with file, place and
+ * rule; defects of a file are listed together. */
 ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err);
 void ob_tokenizer_close(ob_tokenizer *tokenizer);
 
@@ -41,6 +43,8 @@ typedef struct ob_encode_options {
 } ob_encode_options;
 
 void ob_encode_options_default(ob_encode_options *options); /* special tokens, no truncation, no details */
+/* The same with the folder's own truncation_side and split_special_tokens. */
+void ob_tokenizer_options(const ob_tokenizer *tokenizer, ob_encode_options *options);
 
 /* One encoded text or pair. Arrays are reused by the next encode into the same struct; free with ob_encoding_release.
  */
@@ -112,6 +116,9 @@ int32_t ob_tokenizer_special_id(const ob_tokenizer *tokenizer, ob_special_token 
 
 size_t ob_tokenizer_vocab_size(const ob_tokenizer *tokenizer); /* tokens, added ones included */
 int32_t ob_tokenizer_max_id(const ob_tokenizer *tokenizer);
+/* tokenizer_config.json's padding_side is left; its clean_up_tokenization_spaces (false where it says nothing). */
+bool ob_tokenizer_pads_left(const ob_tokenizer *tokenizer);
+bool ob_tokenizer_cleans_up_spaces(const ob_tokenizer *tokenizer);
 /* tokenizer_config.json's model_max_length; 0 where it sets no limit. */
 size_t ob_tokenizer_model_max_length(const ob_tokenizer *tokenizer);
 
