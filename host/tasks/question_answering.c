@@ -42,6 +42,11 @@ static ob_status check_lengths(const ob__task_context *ctx, state *s, ob_error *
 static ob_status open_task(ob__task_context *ctx, ob_error *err)
 {
     const ob_job *job = ctx->job;
+    if (ctx->config->label_count != 2)
+        return ob_error_set(err, OB_ERR_MODEL,
+                            "%s: config.json: id2label: %zu labels, but question answering has two outputs, start and "
+                            "end",
+                            ctx->model_path, ctx->config->label_count);
     ctx->needs.head = OB_HEAD_QUESTION_ANSWERING;
     ctx->needs.want = OB_WANT_LOGITS;
     state *s = ob_calloc(1, sizeof *s);
