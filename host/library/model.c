@@ -9,8 +9,6 @@
 struct ob_model {
     ob_job job; /* the pipeline's; never moves */
     ob_pipeline *pipeline;
-    int32_t *scratch; /* what a batch leaves out: cu_seqlens, position_ids, token_type_ids */
-    size_t scratch_capacity;
 };
 
 void ob_model_options_default(ob_model_options *options)
@@ -71,6 +69,7 @@ static ob_status make_job(const ob_model_options *options, ob_job *job, ob_error
     job->output_format = OB_OUTPUT_JSONL; /* as the format that takes every kind of record */
     ob_free(job->model_path);
     job->model_path = NULL;
+    job->fill_mask.attentions = (options->pipeline.want & OB_WANT_ATTENTIONS) != 0;
     return OB_OK;
 }
 
@@ -97,7 +96,6 @@ void ob_model_close(ob_model *model)
         return;
     ob_pipeline_destroy(model->pipeline);
     ob_job_release(&model->job);
-    ob_free(model->scratch);
     ob_free(model);
 }
 
@@ -115,8 +113,6 @@ ob_pipeline *ob_model_pipeline(ob_model *model)
 {
     return model->pipeline;
 }
-
-/* Rows ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct text_source {
     const char *const *texts, *const *pairs;
@@ -213,75 +209,7 @@ ob_status ob_model_run_jsonl(ob_model *model, const char *lines, size_t bytes, o
     return run(model, &source, out, err);
 }
 
-/* Batches --------------------------------------------------------------------------------------------------------- */
-
-static ob_status check_sizes(const ob_model *model, const ob_batch *batch, ob_error *err)
-{
-    const ob_pipeline_info *info = ob_pipeline_get_info(model->pipeline);
-    if (batch->sequence_count == 0 || batch->sequence_count > info->max_sequences)
-        return ob_error_set(err, OB_ERR_INPUT, "sequence_count: %zu is not between 1 and %zu", batch->sequence_count,
-                            info->max_sequences);
-    if (batch->token_count == 0 || batch->token_count > info->max_tokens)
-        return ob_error_set(err, OB_ERR_INPUT, "token_count: %zu is not between 1 and %zu", batch->token_count,
-                            info->max_tokens);
-    if (batch->input_ids == NULL)
-        return ob_error_set(err, OB_ERR_INPUT, "input_ids: missing");
-    if (batch->position_count > info->max_tokens || (batch->position_count > 0 && batch->positions == NULL))
-        return ob_error_set(err, OB_ERR_INPUT, "position_count: %zu positions, but at most %zu are taken",
-                            batch->position_count, info->max_tokens);
-    for (size_t i = 0; i < batch->position_count; i++)
-        if (batch->positions[i] < 0 || (size_t)batch->positions[i] >= batch->token_count)
-            return ob_error_set(err, OB_ERR_INPUT, "positions[%zu]: %d is not between 0 and %zu", i,
-                                (int)batch->positions[i], batch->token_count - 1);
-    if (batch->cu_seqlens == NULL && batch->sequence_count != 1)
-        return ob_error_set(err, OB_ERR_INPUT, "cu_seqlens: missing, for %zu sequences", batch->sequence_count);
-    return OB_OK;
-}
-
-/* Prefix sums from 0 to token_count, each sequence with one token at least. */
-static ob_status check_sequences(const ob_batch *batch, ob_error *err)
-{
-    const int32_t *cu = batch->cu_seqlens;
-    for (size_t i = 0; i < batch->sequence_count; i++)
-        if (cu[i] < 0 || cu[i + 1] <= cu[i])
-            return ob_error_set(err, OB_ERR_INPUT, "cu_seqlens[%zu]: %d after %d; they begin with 0 and grow", i + 1,
-                                (int)cu[i + 1], (int)cu[i]);
-    if (cu[0] != 0 || (size_t)cu[batch->sequence_count] != batch->token_count)
-        return ob_error_set(err, OB_ERR_INPUT, "cu_seqlens: %d to %d, but they lead from 0 to token_count, %zu",
-                            (int)cu[0], (int)cu[batch->sequence_count], batch->token_count);
-    return OB_OK;
-}
-
-static ob_status reserve_scratch(ob_model *model, size_t tokens, ob_error *err)
-{
-    if (!ob_array_reserve((void **)&model->scratch, &model->scratch_capacity, 2 + 2 * tokens, sizeof *model->scratch))
-        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a batch of %zu tokens", tokens);
-    return OB_OK;
-}
-
 ob_status ob_model_forward(ob_model *model, const ob_batch *batch, ob_result *result, ob_error *err)
 {
-    ob_batch whole = *batch;
-    if (check_sizes(model, batch, err) != OB_OK || reserve_scratch(model, batch->token_count, err) != OB_OK)
-        return ob_error_status(err);
-    if (whole.cu_seqlens == NULL) {
-        whole.cu_seqlens = model->scratch;
-        whole.cu_seqlens[0] = 0;
-        whole.cu_seqlens[1] = (int32_t)batch->token_count;
-    }
-    if (check_sequences(&whole, err) != OB_OK)
-        return ob_error_status(err);
-    if (whole.token_type_ids == NULL) {
-        whole.token_type_ids = model->scratch + 2;
-        memset(whole.token_type_ids, 0, batch->token_count * sizeof *whole.token_type_ids);
-    }
-    if (whole.position_ids == NULL) {
-        int32_t pad = ob_pipeline_get_info(model->pipeline)->config->pad_token_id;
-        whole.position_ids = model->scratch + 2 + batch->token_count;
-        for (size_t i = 0; i < batch->sequence_count; i++) {
-            size_t begin = (size_t)whole.cu_seqlens[i], end = (size_t)whole.cu_seqlens[i + 1];
-            ob_position_ids(whole.input_ids + begin, end - begin, pad, whole.position_ids + begin);
-        }
-    }
-    return ob_pipeline_forward(model->pipeline, &whole, result, err);
+    return ob_pipeline_forward(model->pipeline, batch, result, err);
 }

@@ -67,16 +67,21 @@ static void put_predictions(block *b, const ob_record *from, ob_record *to)
     }
 }
 
+static const char *const *put_strings(block *b, const char *const *strings, size_t count)
+{
+    const char **copies = put(b, strings, count, sizeof *copies);
+    for (size_t i = 0; strings != NULL && i < count; i++) {
+        const char *copy = put_string(b, strings[i]);
+        if (copies != NULL)
+            copies[i] = copy;
+    }
+    return copies;
+}
+
 static void put_tokens(block *b, const ob_record *from, ob_record *to)
 {
     to->token_ids = put(b, from->token_ids, from->token_count, sizeof *from->token_ids);
-    const char **copies = put(b, from->tokens, from->token_count, sizeof *copies);
-    to->tokens = copies;
-    for (size_t i = 0; from->tokens != NULL && i < from->token_count; i++) {
-        const char *token = put_string(b, from->tokens[i]);
-        if (copies != NULL)
-            copies[i] = token;
-    }
+    to->tokens = put_strings(b, from->tokens, from->token_count);
     to->token_scores = put(b, from->token_scores, from->token_count, sizeof *from->token_scores);
     to->text = put_text(b, from->text, from->text_bytes);
 }
@@ -117,22 +122,21 @@ static void put_answers(block *b, const ob_record *from, ob_record *to)
     }
 }
 
-static void put_arrays(block *b, const ob_record *from, ob_record *to)
+static const ob_named_array *put_arrays(block *b, const ob_named_array *arrays, size_t array_count)
 {
-    ob_named_array *copies = put(b, from->arrays, from->array_count, sizeof *copies);
-    to->arrays = copies;
-    for (size_t i = 0; from->arrays != NULL && i < from->array_count; i++) {
-        const ob_named_array *a = &from->arrays[i];
+    ob_named_array *copies = put(b, arrays, array_count, sizeof *copies);
+    for (size_t i = 0; arrays != NULL && i < array_count; i++) {
         size_t count = 1;
-        for (size_t d = 0; d < a->rank; d++)
-            b->overflow |= !ob_size_mul(count, a->shape[d], &count);
-        const char *name = put_string(b, a->name);
-        const float *data = put(b, a->data, count, sizeof *data);
+        for (size_t d = 0; d < arrays[i].rank; d++)
+            b->overflow |= !ob_size_mul(count, arrays[i].shape[d], &count);
+        const char *name = put_string(b, arrays[i].name);
+        const float *data = put(b, arrays[i].data, count, sizeof *data);
         if (copies != NULL) {
             copies[i].name = name;
             copies[i].data = data;
         }
     }
+    return copies;
 }
 
 /* The record itself first, so that the block is freed by its address. NULL in the first pass. */
@@ -150,7 +154,9 @@ static ob_record *put_record(block *b, const ob_record *from)
     put_answers(b, from, to);
     to->choice_scores = put(b, from->choice_scores, from->choice_count, sizeof(float));
     to->choice_logits = put(b, from->choice_logits, from->choice_count, sizeof(float));
-    put_arrays(b, from, to);
+    to->arrays = put_arrays(b, from->arrays, from->array_count);
+    to->input_tokens = put_strings(b, from->input_tokens, from->input_token_count);
+    to->attentions = put_arrays(b, from->attentions, 1);
     return copy;
 }
 

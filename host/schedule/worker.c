@@ -77,8 +77,9 @@ static ob_status load_model(ob__worker *w, const ob__worker_spec *spec, ob_error
     options.pooler = spec->pooler;
     options.want = spec->want;
     if (spec->max_encoder_tokens > 0) /* batches are filled by the longer of a sequence and its encoder's */
-        options.max_encoder_tokens =
+        w->info.max_encoder_tokens =
             spec->max_encoder_tokens > w->info.max_tokens ? spec->max_encoder_tokens : w->info.max_tokens;
+    options.max_encoder_tokens = w->info.max_encoder_tokens;
     options.top_k = spec->top_k;
     options.gemm = spec->gemm;
     if (ob_roberta_create(w->ctx, &w->info.config, w->checkpoint, &options, &w->model, err) != OB_OK ||

@@ -50,6 +50,52 @@ static void encode(const ob_model *model, const char *text, ob_encoding *out)
             &err);
 }
 
+/* What the settings leave open is planned by the options; what neither plans is refused. */
+static void test_maps_and_poolings(void **state)
+{
+    (void)state;
+    ob_error err;
+    ob_error_clear(&err);
+    ob_model_options options;
+    ob_model_options_default(&options);
+    options.pipeline.cache_folder = getenv("OBERTA_CACHE_DIR");
+    options.pipeline.want = OB_WANT_ATTENTIONS | OB_WANT_CLS | OB_WANT_MEAN;
+    options.pipeline.top_k = 7;
+    ob_model *model = NULL;
+    test_ok(ob_model_open(demo_folder(), &options, &model, &err), &err);
+    const ob_roberta_config *config = ob_model_get_info(model)->config;
+    const char *text = "import <mask> as np";
+    ob_results *results = run_texts(model, &text, NULL, 1);
+    const ob_record *record = ob_results_get(results, 0);
+    ob_encoding e = OB_ENCODING_INIT;
+    encode(model, text, &e);
+    assert_int_equal(record->input_token_count, e.count);
+    assert_string_equal(record->input_tokens[0], "<s>");
+    int32_t second = 1;
+    ob_batch batch = {.want = OB_WANT_ATTENTIONS | OB_WANT_CLS | OB_WANT_MEAN | OB_WANT_HIDDEN | OB_WANT_TOP_K,
+                      .sequence_count = 1,
+                      .token_count = e.count,
+                      .input_ids = e.ids,
+                      .position_count = 1,
+                      .positions = &second,
+                      .top_k = 7};
+    ob_result result = {0};
+    test_ok(ob_model_forward(model, &batch, &result, &err), &err);
+    size_t maps = config->num_hidden_layers * config->num_attention_heads * e.count * e.count;
+    assert_memory_equal(result.attentions, record->attentions->data, maps * sizeof(float));
+    assert_memory_equal(result.pooled, result.hidden, config->hidden_size * sizeof(float)); /* cls comes first */
+    assert_true(result.top_scores[0] >= result.top_scores[6] && result.top_scores[6] > 0);
+    batch.top_k = 8;
+    test_refused(ob_model_forward(model, &batch, &result, &err), OB_ERR_INPUT, &err, "top_k: 8");
+    batch.top_k = 7;
+    batch.want |= OB_WANT_LAST_TOKEN;
+    test_refused(ob_model_forward(model, &batch, &result, &err), OB_ERR_INPUT, &err, "want: 0x400 was not planned");
+    ob_result_release(&result);
+    ob_encoding_release(&e);
+    ob_results_destroy(results);
+    ob_model_close(model);
+}
+
 /* Probability of `token` after a softmax over a row of logits. */
 static double probability(const float *logits, size_t count, int32_t token)
 {
@@ -160,6 +206,7 @@ static void test_batches_that_are_refused(void **state)
     int32_t ids[4] = {0, 5, 6, 2}, falls[3] = {0, 3, 2}, starts_late[2] = {1, 4}, ends_early[2] = {0, 3},
             negative[3] = {0, -1, 4}, far[1] = {4}, high[4] = {0, 5, 1 << 30, 2};
     const ob_batch good = {.want = OB_WANT_HIDDEN, .sequence_count = 1, .token_count = 4, .input_ids = ids};
+    float states[1] = {0};
     ob_result result = {0};
     ob_batch b = good;
     b.token_count = 0;
@@ -191,6 +238,16 @@ static void test_batches_that_are_refused(void **state)
     b.positions = far;
     test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "positions[0]: 4");
     assert_true(ob_model_forward(model, &b, &result, NULL) != OB_OK);
+    b = good;
+    b.want = OB_WANT_LOGITS;
+    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "loads no head");
+    b.want = OB_WANT_POOLER;
+    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "want: 0x10 was not planned");
+    b = good;
+    b.encoder_cu_seqlens = ends_early;
+    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "encoder_hidden_states: missing");
+    b.encoder_hidden_states = states;
+    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "3 states, but 0 were planned");
     ob_error_clear(&err);
     test_ok(ob_model_forward(model, &good, &result, &err), &err); /* none of them left a trace */
     ob_result_release(&result);
@@ -328,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fill_mask_is_the_model_s),
         cmocka_unit_test(test_forward_fills_in),
+        cmocka_unit_test(test_maps_and_poolings),
         cmocka_unit_test(test_batches_that_are_refused),
         cmocka_unit_test(test_jsonl_rows),
         cmocka_unit_test(test_pairs),

@@ -73,6 +73,9 @@ static void fill(source *s)
                             .tokens = s->tokens,
                             .text = string(s, "text"),
                             .text_bytes = 4,
+                            .input_token_count = 3,
+                            .input_tokens = s->tokens,
+                            .attentions = &s->arrays[0],
                             .label_count = 2,
                             .labels = s->labels,
                             .entity_count = 2,
@@ -102,6 +105,7 @@ static void check_lists(const ob_record *r)
     for (int i = 0; i < 3; i++) {
         assert_true(r->token_ids[i] == 100 + i && r->token_scores[i] == -1.5f * (float)i);
         assert_string_equal(r->tokens[i], i == 1 ? "" : "token");
+        assert_string_equal(r->input_tokens[i], r->tokens[i]);
     }
     for (int i = 0; i < 2; i++) {
         assert_string_equal(r->labels[i].label, i == 0 ? "GOOD" : "BAD");
@@ -112,7 +116,7 @@ static void check_lists(const ob_record *r)
         assert_true(r->labels[i].score == 0.25f && r->entities[i].score == 0.75f && r->answers[i].score == 0.125f);
     }
     for (int i = 0; i < 12; i++)
-        assert_true(r->arrays[0].data[i] == (float)(i * i));
+        assert_true(r->arrays[0].data[i] == (float)(i * i) && r->attentions->data[i] == (float)(i * i));
     assert_string_equal(r->arrays[0].name, "hidden");
     assert_string_equal(r->arrays[1].name, "nothing");
     assert_true(r->arrays[0].rank == 3 && r->arrays[0].shape[1] == 3 && r->arrays[2].data[0] == 25.0f);

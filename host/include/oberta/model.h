@@ -41,10 +41,12 @@ typedef struct ob_model_options {
                            "fill-mask" */
     /* (setting_count) Keys of job files as --set takes them: "fill_mask.top_k=3", "feature_extraction.pooling=mean",
      * "model.dtype=float32", "tokenizer.max_length=128", "batch.max_tokens=2048". `oberta init` lists all of them.
-     * `inputs` names the fields of JSONL rows; paths of inputs and output are not used. */
+     * `inputs` names the fields of JSONL rows, and tensors beside them; its path and `output` are not used. */
     const char *const *settings;
     size_t setting_count;
-    ob_pipeline_options pipeline; /* compiled kernels on disk, measured choices, what batches may want, ... */
+    /* Compiled kernels on disk, measured choices, what ob_model_forward may want. OB_WANT_ATTENTIONS here also gives
+     * the records of fill-mask their attention maps. */
+    ob_pipeline_options pipeline;
 } ob_model_options;
 
 OB_API void ob_model_options_default(ob_model_options *options); /* fill-mask on `auto`, no cache on disk */
@@ -81,11 +83,8 @@ OB_API ob_status ob_model_run(ob_model *model, const char *const *texts, const c
  * [...]}, and what other tasks take. The only way for tasks whose rows are more than a text or two. */
 OB_API ob_status ob_model_run_jsonl(ob_model *model, const char *lines, size_t bytes, ob_results **out, ob_error *err);
 
-/* One batch of ids through the model, as ob_roberta_run does it: `result` is zeroed by the caller before its first use,
- * may be used again, and is freed with ob_result_release. Fields of `batch` that may be NULL besides those that
- * batch.h names: cu_seqlens (one sequence), position_ids (RoBERTa's own), token_type_ids (zeros). What batch->want asks
- * for beyond the task's needs stands in options.pipeline.want. Errors: OB_ERR_INPUT for a batch that is wrong or larger
- * than ob_model_get_info's max_tokens, max_sequences and max_length. */
+/* One batch of ids through the model, see ob_pipeline_forward. What it asks for beyond the task's needs (attention maps
+ * of a fill-mask model, poolings, more than the task's top_k) stands in options.pipeline. */
 OB_API ob_status ob_model_forward(ob_model *model, const ob_batch *batch, ob_result *result, ob_error *err);
 
 #ifdef __cplusplus
