@@ -1,100 +1,9 @@
 /* The handle of model.h, on liboberta.so: tasks against raw forward passes, settings, and everything that is refused.
  */
-#include "test_support.h"
+#include "open_model.h"
 
 #include <math.h>
-#include <oberta/oberta.h>
 #include <pthread.h>
-
-static const char *demo_folder(void)
-{
-    static char path[1024];
-    const char *models = getenv("OB_TEST_MODELS");
-    assert_non_null(models);
-    snprintf(path, sizeof path, "%s/demo", models);
-    return path;
-}
-
-static ob_model *open_demo(const char *task, const char *const *settings, size_t count)
-{
-    static ob_error err;
-    ob_error_clear(&err);
-    ob_model_options options;
-    ob_model_options_default(&options);
-    options.task = task;
-    options.settings = settings;
-    options.setting_count = count;
-    options.pipeline.cache_folder = getenv("OBERTA_CACHE_DIR");
-    ob_model *model = NULL;
-    test_ok(ob_model_open(demo_folder(), &options, &model, &err), &err);
-    return model;
-}
-
-static ob_results *run_texts(ob_model *model, const char *const *texts, const char *const *pairs, size_t count)
-{
-    static ob_error err;
-    ob_error_clear(&err);
-    ob_results *results = NULL;
-    test_ok(ob_model_run(model, texts, pairs, count, &results, &err), &err);
-    assert_int_equal(ob_results_count(results), count);
-    return results;
-}
-
-static void encode(const ob_model *model, const char *text, ob_encoding *out)
-{
-    static ob_error err;
-    ob_error_clear(&err);
-    ob_encode_options options;
-    ob_encode_options_default(&options);
-    test_ok(ob_tokenizer_encode(ob_model_tokenizer(model), NULL, text, strlen(text), NULL, 0, &options, out, &err),
-            &err);
-}
-
-/* What the settings leave open is planned by the options; what neither plans is refused. */
-static void test_maps_and_poolings(void **state)
-{
-    (void)state;
-    ob_error err;
-    ob_error_clear(&err);
-    ob_model_options options;
-    ob_model_options_default(&options);
-    options.pipeline.cache_folder = getenv("OBERTA_CACHE_DIR");
-    options.pipeline.want = OB_WANT_ATTENTIONS | OB_WANT_CLS | OB_WANT_MEAN;
-    options.pipeline.top_k = 7;
-    ob_model *model = NULL;
-    test_ok(ob_model_open(demo_folder(), &options, &model, &err), &err);
-    const ob_roberta_config *config = ob_model_get_info(model)->config;
-    const char *text = "import <mask> as np";
-    ob_results *results = run_texts(model, &text, NULL, 1);
-    const ob_record *record = ob_results_get(results, 0);
-    ob_encoding e = OB_ENCODING_INIT;
-    encode(model, text, &e);
-    assert_int_equal(record->input_token_count, e.count);
-    assert_string_equal(record->input_tokens[0], "<s>");
-    int32_t second = 1;
-    ob_batch batch = {.want = OB_WANT_ATTENTIONS | OB_WANT_CLS | OB_WANT_MEAN | OB_WANT_HIDDEN | OB_WANT_TOP_K,
-                      .sequence_count = 1,
-                      .token_count = e.count,
-                      .input_ids = e.ids,
-                      .position_count = 1,
-                      .positions = &second,
-                      .top_k = 7};
-    ob_result result = {0};
-    test_ok(ob_model_forward(model, &batch, &result, &err), &err);
-    size_t maps = config->num_hidden_layers * config->num_attention_heads * e.count * e.count;
-    assert_memory_equal(result.attentions, record->attentions->data, maps * sizeof(float));
-    assert_memory_equal(result.pooled, result.hidden, config->hidden_size * sizeof(float)); /* cls comes first */
-    assert_true(result.top_scores[0] >= result.top_scores[6] && result.top_scores[6] > 0);
-    batch.top_k = 8;
-    test_refused(ob_model_forward(model, &batch, &result, &err), OB_ERR_INPUT, &err, "top_k: 8");
-    batch.top_k = 7;
-    batch.want |= OB_WANT_LAST_TOKEN;
-    test_refused(ob_model_forward(model, &batch, &result, &err), OB_ERR_INPUT, &err, "want: 0x400 was not planned");
-    ob_result_release(&result);
-    ob_encoding_release(&e);
-    ob_results_destroy(results);
-    ob_model_close(model);
-}
 
 /* Probability of `token` after a softmax over a row of logits. */
 static double probability(const float *logits, size_t count, int32_t token)
@@ -153,107 +62,6 @@ static void test_fill_mask_is_the_model_s(void **state)
     ob_model_close(model);
 }
 
-/* What a batch leaves out is what it would have said, and rows keep their bits beside others. */
-static void test_forward_fills_in(void **state)
-{
-    (void)state;
-    ob_error err;
-    ob_error_clear(&err);
-    ob_model *model = open_demo("feature-extraction", NULL, 0);
-    const ob_roberta_config *config = ob_model_get_info(model)->config;
-    ob_encoding e = OB_ENCODING_INIT;
-    encode(model, "def main():", &e);
-    int32_t ids[64], types[64] = {0}, positions[64], cu[3] = {0, (int32_t)e.count, 2 * (int32_t)e.count};
-    assert_true(e.count <= 32);
-    memcpy(ids, e.ids, e.count * sizeof *ids);
-    memcpy(ids + e.count, e.ids, e.count * sizeof *ids);
-    for (size_t i = 0; i < 2 * e.count; i++)
-        positions[i] = config->pad_token_id + 1 + (int32_t)(i % e.count);
-    ob_result alone = {0}, both = {0};
-    ob_batch batch = {.want = OB_WANT_HIDDEN, .sequence_count = 1, .token_count = e.count, .input_ids = ids};
-    test_ok(ob_model_forward(model, &batch, &alone, &err), &err);
-    batch = (ob_batch){.want = OB_WANT_HIDDEN,
-                       .sequence_count = 2,
-                       .token_count = 2 * e.count,
-                       .input_ids = ids,
-                       .cu_seqlens = cu,
-                       .token_type_ids = types,
-                       .position_ids = positions};
-    test_ok(ob_model_forward(model, &batch, &both, &err), &err);
-    size_t row = e.count * config->hidden_size;
-    assert_memory_equal(alone.hidden, both.hidden, row * sizeof(float));
-    assert_memory_equal(alone.hidden, both.hidden + row, row * sizeof(float));
-
-    const char *text = "def main():";
-    ob_results *results = run_texts(model, &text, NULL, 1);
-    const ob_record *record = ob_results_get(results, 0);
-    assert_int_equal(record->kind, OB_RECORD_ARRAYS);
-    assert_int_equal(record->arrays[0].shape[0], e.count);
-    assert_memory_equal(alone.hidden, record->arrays[0].data, row * sizeof(float));
-    ob_results_destroy(results);
-    ob_result_release(&alone);
-    ob_result_release(&both);
-    ob_encoding_release(&e);
-    ob_model_close(model);
-}
-
-static void test_batches_that_are_refused(void **state)
-{
-    (void)state;
-    ob_error err;
-    ob_error_clear(&err);
-    ob_model *model = open_demo("feature-extraction", NULL, 0);
-    int32_t ids[4] = {0, 5, 6, 2}, falls[3] = {0, 3, 2}, starts_late[2] = {1, 4}, ends_early[2] = {0, 3},
-            negative[3] = {0, -1, 4}, far[1] = {4}, high[4] = {0, 5, 1 << 30, 2};
-    const ob_batch good = {.want = OB_WANT_HIDDEN, .sequence_count = 1, .token_count = 4, .input_ids = ids};
-    float states[1] = {0};
-    ob_result result = {0};
-    ob_batch b = good;
-    b.token_count = 0;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "token_count: 0");
-    b.token_count = ob_model_get_info(model)->max_tokens + 1;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "is not between 1 and");
-    b = good;
-    b.sequence_count = 0;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "sequence_count: 0");
-    b.sequence_count = 2;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "cu_seqlens: missing");
-    b.cu_seqlens = falls;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "cu_seqlens[2]: 2 after 3");
-    b.cu_seqlens = negative;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "cu_seqlens[1]: -1");
-    b.sequence_count = 1;
-    b.cu_seqlens = starts_late;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "cu_seqlens: 1 to 4");
-    b.cu_seqlens = ends_early;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "cu_seqlens: 0 to 3");
-    b = good;
-    b.input_ids = NULL;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "input_ids: missing");
-    b.input_ids = high;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "input_ids: 1073741824");
-    b = good;
-    b.position_count = 1;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "position_count: 1");
-    b.positions = far;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "positions[0]: 4");
-    assert_true(ob_model_forward(model, &b, &result, NULL) != OB_OK);
-    b = good;
-    b.want = OB_WANT_LOGITS;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "loads no head");
-    b.want = OB_WANT_POOLER;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "want: 0x10 was not planned");
-    b = good;
-    b.encoder_cu_seqlens = ends_early;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "encoder_hidden_states: missing");
-    b.encoder_hidden_states = states;
-    test_refused(ob_model_forward(model, &b, &result, &err), OB_ERR_INPUT, &err, "3 states, but 0 were planned");
-    ob_error_clear(&err);
-    test_ok(ob_model_forward(model, &good, &result, &err), &err); /* none of them left a trace */
-    ob_result_release(&result);
-    ob_model_close(model);
-}
-
 static void test_jsonl_rows(void **state)
 {
     (void)state;
@@ -309,6 +117,65 @@ static void test_pairs(void **state)
     ob_results_destroy(jsonl);
     results = run_texts(model, NULL, NULL, 0);
     ob_results_destroy(results);
+    ob_model_close(model);
+}
+
+/* Every task gives its kind of record for a row as its inputs have it. */
+static void test_every_task(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *golden, *task, *row;
+        ob_record_kind kind;
+    } tasks[] = {
+        {"seqcls3", "text-classification", "{\"text\":\"a\",\"text_pair\":\"b\"}", OB_RECORD_LABELS},
+        {"tokcls", "token-classification", "{\"text\":\"Paris is the capital\"}", OB_RECORD_ENTITIES},
+        {"qa", "question-answering", "{\"question\":\"Who?\",\"context\":\"It is I.\"}", OB_RECORD_ANSWERS},
+        {"mchoice", "multiple-choice", "{\"choices\":[[\"I \",\"am\"],[\"I \",\"are\"]]}", OB_RECORD_CHOICE},
+        {"mlm12", "pseudo-log-likelihood", "{\"text\":\"I love China\"}", OB_RECORD_SCORE},
+        {"type2", "forward", "{\"input_ids\":[0,5,2],\"token_type_ids\":[0,1,1]}", OB_RECORD_ARRAYS},
+    };
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        ob_error err;
+        ob_error_clear(&err);
+        ob_results *results = NULL;
+        ob_model *model = open_golden(tasks[i].golden, tasks[i].task);
+        test_ok(ob_model_run_jsonl(model, tasks[i].row, strlen(tasks[i].row), &results, &err), &err);
+        const ob_record *record = ob_results_get(results, 0);
+        assert_int_equal(record->kind, tasks[i].kind);
+        if (record->kind == OB_RECORD_LABELS)
+            assert_true(record->label_count >= 1 && record->labels[0].score > 0 && record->labels[0].label[0] != 0);
+        if (record->kind == OB_RECORD_ANSWERS)
+            assert_true(record->answer_count == 1 && record->answers[0].end <= 8);
+        if (record->kind == OB_RECORD_CHOICE)
+            assert_true(record->choice_count == 2 &&
+                        fabs((double)(record->choice_scores[0] + record->choice_scores[1]) - 1) < 1e-6);
+        if (record->kind == OB_RECORD_SCORE)
+            assert_true(record->score < 0 && record->token_count > 1);
+        if (record->kind == OB_RECORD_ARRAYS)
+            assert_string_equal(record->arrays[0].name, "last_hidden_state");
+        ob_results_destroy(results);
+        ob_model_close(model);
+    }
+}
+
+/* A question and its context are a pair of texts, too. */
+static void test_question_as_pair(void **state)
+{
+    (void)state;
+    static const char row[] = "{\"question\":\"Who?\",\"context\":\"It is I.\"}";
+    const char *question = "Who?", *context = "It is I.";
+    ob_error err;
+    ob_error_clear(&err);
+    ob_results *jsonl = NULL;
+    ob_model *model = open_golden("qa", "question-answering");
+    ob_results *results = run_texts(model, &question, &context, 1);
+    test_ok(ob_model_run_jsonl(model, row, sizeof row - 1, &jsonl, &err), &err);
+    const ob_answer *a = ob_results_get(results, 0)->answers, *b = ob_results_get(jsonl, 0)->answers;
+    assert_string_equal(a->answer, b->answer);
+    assert_memory_equal(&a->score, &b->score, sizeof a->score);
+    ob_results_destroy(results);
+    ob_results_destroy(jsonl);
     ob_model_close(model);
 }
 
@@ -384,11 +251,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fill_mask_is_the_model_s),
-        cmocka_unit_test(test_forward_fills_in),
-        cmocka_unit_test(test_maps_and_poolings),
-        cmocka_unit_test(test_batches_that_are_refused),
         cmocka_unit_test(test_jsonl_rows),
         cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_every_task),
+        cmocka_unit_test(test_question_as_pair),
         cmocka_unit_test(test_what_cannot_be_opened),
         cmocka_unit_test(test_two_threads),
     };
