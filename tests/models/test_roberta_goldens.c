@@ -177,6 +177,16 @@ static void check_model(golden_case *g, const char *name, const char *gemm)
     golden_release_rows(g);
 }
 
+/* Row-major activations, as GPUs have them, in one case of each kind; every case would double the compiler's work. */
+static bool runs_with_ref(const char *name)
+{
+    static const char *const cases[] = {"act_relu", "cross", "mchoice", "odd", "pruned", "qa", "seqcls3"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (strcmp(name, cases[i]) == 0)
+            return true;
+    return false;
+}
+
 static void check_case(const char *name)
 {
     golden_case g;
@@ -186,7 +196,7 @@ static void check_case(const char *name)
     for (struct dirent *item; (item = readdir(directory)) != NULL;)
         if (strncmp(item->d_name, "model", 5) == 0) {
             check_model(&g, item->d_name, "auto");
-            if (strcmp(item->d_name, "model") == 0)
+            if (strcmp(item->d_name, "model") == 0 && runs_with_ref(name))
                 check_model(&g, item->d_name, "ref");
         }
     closedir(directory);
