@@ -26,6 +26,8 @@ add_executable(oberta_program
     host/cli/main.c
     host/cli/options.c
     host/cli/print.c
-    host/cli/progress.c)
+    host/cli/progress.c
+    host/cli/tokenize_options.c
+    host/cli/tokenize_row.c)
 set_target_properties(oberta_program PROPERTIES OUTPUT_NAME oberta)
 target_link_libraries(oberta_program PRIVATE oberta oberta_flags PkgConfig::JANSSON)
