@@ -46,7 +46,9 @@ add_library(oberta_cli OBJECT
     host/cli/main.c
     host/cli/options.c
     host/cli/print.c
-    host/cli/progress.c)
+    host/cli/progress.c
+    host/cli/tokenize_options.c
+    host/cli/tokenize_row.c)
 target_link_libraries(oberta_cli PRIVATE oberta_flags PkgConfig::JANSSON)
 foreach(folder runtime models host)
     target_include_directories(oberta_cli PRIVATE "${PROJECT_SOURCE_DIR}/${folder}/include")
