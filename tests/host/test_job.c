@@ -75,7 +75,7 @@ static void test_job_names_every_mistake(void **state)
         {IN "fill_mask: {top_k: 99999999999999999999999}\n", NULL, "is not between 1"},
         {IN "fill_mask: {targets: a}\n", NULL, "a list of tokens is expected"},
         {IN "task: fill_mask\n", NULL, "did you mean 'fill-mask'?"},
-        {IN "task: question-answering\n", NULL, "not available in this version"},
+        {IN "question_answering: {doc_stride: -1}\n", NULL, "question_answering.doc_stride: -1 is not a whole number"},
         {IN "model: {dtype: int8}\n", NULL, "'int8' is not available in this version"},
         {IN "version: 2\n", NULL, "version: '2' is not a version"},
         {IN "device: [cpu, gpu]\n", NULL, "several devices are not available"},
@@ -158,6 +158,28 @@ static void test_override_reaches_every_key(void **state)
     ob_job_release(&job);
 }
 
+/* A stride of 0 is one, and not what no stride means. */
+static void test_lengths_of_question_answering(void **state)
+{
+    (void)state;
+    ob_job job;
+    test_ok(parse("inputs: {path: a}\nquestion_answering: {max_question_len: 9}\n", NULL, &job), &err);
+    assert_true(job.question_answering.doc_stride == OB_DOC_STRIDE_AUTO && job.question_answering.max_seq_len == 0 &&
+                job.question_answering.max_question_len == 9);
+    ob_job_release(&job);
+    test_ok(parse("inputs: {path: a}\nquestion_answering: {doc_stride: 0, max_seq_len: 99, max_question_len: null}\n",
+                  NULL, &job),
+            &err);
+    assert_true(job.question_answering.doc_stride == 0 && job.question_answering.max_seq_len == 99 &&
+                job.question_answering.max_question_len == 0);
+    ob_job_release(&job);
+    test_ok(
+        parse("inputs: {path: a}\nquestion_answering: {doc_stride: 3}\n", "question_answering.doc_stride=auto", &job),
+        &err);
+    assert_true(job.question_answering.doc_stride == OB_DOC_STRIDE_AUTO);
+    ob_job_release(&job);
+}
+
 /* Texts that cost a naive reader seconds or gigabytes are refused at once. */
 static void test_bombs_are_refused_quickly(void **state)
 {
@@ -184,8 +206,8 @@ static void test_bombs_are_refused_quickly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_job_reads_every_key), cmocka_unit_test(test_template_is_a_job),
+        cmocka_unit_test(test_job_reads_every_key),        cmocka_unit_test(test_template_is_a_job),
         cmocka_unit_test(test_override_reaches_every_key), cmocka_unit_test(test_bombs_are_refused_quickly),
-        cmocka_unit_test(test_job_names_every_mistake)};
+        cmocka_unit_test(test_job_names_every_mistake),    cmocka_unit_test(test_lengths_of_question_answering)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
