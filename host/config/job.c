@@ -30,12 +30,8 @@ void ob_job_default(ob_job *job)
                     .fill_mask = {.top_k = 5},
                     .forward = {.outputs = OB_FORWARD_LAST_HIDDEN_STATE},
                     .text_classification = {.top_k = 1},
-                    .question_answering = {.top_k = 1,
-                                           .max_seq_len = 384,
-                                           .doc_stride = 128,
-                                           .max_question_len = 64,
-                                           .max_answer_len = 15,
-                                           .align_to_words = true}};
+                    .question_answering = {
+                        .top_k = 1, .doc_stride = OB_DOC_STRIDE_AUTO, .max_answer_len = 15, .align_to_words = true}};
     job->token_classification.ignore_labels = ob_calloc(1, sizeof *job->token_classification.ignore_labels);
     if (job->token_classification.ignore_labels != NULL &&
         (job->token_classification.ignore_labels[0] = ob_strdup("O")) != NULL)

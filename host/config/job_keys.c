@@ -132,6 +132,18 @@ static void read_size_or_all(ob__job_reader *r, const ob__job_key *key, const ob
         ob__job_read_size(r, key, node);
 }
 
+/* A number, 0 among them, or auto. */
+static void read_stride(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node)
+{
+    const char *text = ob__job_scalar(r, node, key->path);
+    if (text == NULL)
+        return;
+    if (ob__yaml_is_null(node) || strcmp(text, "auto") == 0)
+        *(size_t *)ob__job_field(r, key) = OB_DOC_STRIDE_AUTO;
+    else
+        ob__job_read_size(r, key, node);
+}
+
 #define MAX_TOP_K  ((size_t)1 << 24)
 #define MAX_TOKENS ((size_t)1 << 20)
 
@@ -186,14 +198,16 @@ const ob__job_key ob__job_keys[] = {
      ob__job_read_size, offsetof(ob_job, token_classification.stride), 0, MAX_TOKENS},
     {"question_answering.top_k", "1", "answers of a row", ob__job_read_size, offsetof(ob_job, question_answering.top_k),
      1, MAX_TOP_K},
-    {"question_answering.doc_stride", "128", "tokens that the windows of a long context share", ob__job_read_size,
+    {"question_answering.doc_stride", "auto",
+     "tokens that the windows of a long context share; auto: 128, or half of max_seq_len", read_stride,
      offsetof(ob_job, question_answering.doc_stride), 0, MAX_TOKENS},
     {"question_answering.max_answer_len", "15", "tokens of an answer", ob__job_read_size,
      offsetof(ob_job, question_answering.max_answer_len), 1, MAX_TOKENS},
-    {"question_answering.max_seq_len", "384", "tokens of question and window together", ob__job_read_size,
+    {"question_answering.max_seq_len", "auto",
+     "tokens of question and window together; auto: 384, or what the model takes", ob__job_read_size,
      offsetof(ob_job, question_answering.max_seq_len), 5, MAX_TOKENS},
-    {"question_answering.max_question_len", "64", "tokens of the question; the rest is cut off", ob__job_read_size,
-     offsetof(ob_job, question_answering.max_question_len), 1, MAX_TOKENS},
+    {"question_answering.max_question_len", "null", "tokens of the question, the rest is cut off; null: all of it",
+     ob__job_read_size, offsetof(ob_job, question_answering.max_question_len), 1, MAX_TOKENS},
     {"question_answering.handle_impossible_answer", "false", "an empty answer takes part", ob__job_read_bool,
      offsetof(ob_job, question_answering.handle_impossible_answer), 0, 0},
     {"question_answering.align_to_words", "true", "answers begin and end with whole words", ob__job_read_bool,

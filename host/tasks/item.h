@@ -83,6 +83,12 @@ ob__sequence *ob__item_add_sequence(ob__item *item);
 ob_status ob__item_encode_text(ob__item *item, ob__item_encoder *encoder, const ob__item_limits *limits,
                                const ob_strbuf *text, const ob_strbuf *pair, bool keep, bool *taken, ob_error *err);
 
+/* A sequence for each window of a text or pair, with offsets and words; `options` say how it is cut, and are within the
+ * limits. False in *taken where the row was rejected. */
+ob_status ob__item_encode_windows(ob__item *item, ob__item_encoder *encoder, const ob__item_limits *limits,
+                                  const ob_strbuf *text, const ob_strbuf *pair, const ob_encode_options *options,
+                                  bool *taken, ob_error *err);
+
 /* Gives a sequence the tokens of an encoding, RoBERTa's positions and token types 0. `keep`: the encoding itself
  * changes places with the sequence's old one, so that neither is copied. */
 ob_status ob__sequence_take_encoding(ob__sequence *sequence, ob_encoding *encoding, bool keep, int32_t pad_token_id,

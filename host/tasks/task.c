@@ -12,6 +12,10 @@ const ob__task *ob__task_find(ob_task task)
         return &ob__task_feature_extraction;
     case OB_TASK_FORWARD:
         return &ob__task_forward;
+    case OB_TASK_TOKEN_CLASSIFICATION:
+        return &ob__task_token_classification;
+    case OB_TASK_QUESTION_ANSWERING:
+        return &ob__task_question_answering;
     case OB_TASK_TEXT_CLASSIFICATION:
         return &ob__task_text_classification;
     case OB_TASK_MULTIPLE_CHOICE:

@@ -51,6 +51,8 @@ typedef struct ob__task {
 extern const ob__task ob__task_fill_mask;
 extern const ob__task ob__task_feature_extraction;
 extern const ob__task ob__task_forward;
+extern const ob__task ob__task_token_classification;
+extern const ob__task ob__task_question_answering;
 extern const ob__task ob__task_text_classification;
 extern const ob__task ob__task_multiple_choice;
 extern const ob__task ob__task_pseudo_log_likelihood;

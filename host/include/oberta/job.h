@@ -11,14 +11,14 @@
 #include <oberta/tokenizer.h>
 
 /* X(code, name, done here) */
-#define OB_TASK_MAP(X)                                             \
-    X(OB_TASK_FILL_MASK, "fill-mask", true)                        \
-    X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction", true)      \
-    X(OB_TASK_FORWARD, "forward", true)                            \
-    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", true)    \
-    X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification", false) \
-    X(OB_TASK_QUESTION_ANSWERING, "question-answering", false)     \
-    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", true)            \
+#define OB_TASK_MAP(X)                                            \
+    X(OB_TASK_FILL_MASK, "fill-mask", true)                       \
+    X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction", true)     \
+    X(OB_TASK_FORWARD, "forward", true)                           \
+    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", true)   \
+    X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification", true) \
+    X(OB_TASK_QUESTION_ANSWERING, "question-answering", true)     \
+    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", true)           \
     X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood", true)
 
 typedef enum ob_task {
@@ -90,6 +90,8 @@ typedef enum ob_forward_output {
     OB_FORWARD_CROSS_ATTENTIONS = 32
 } ob_forward_output;
 
+#define OB_DOC_STRIDE_AUTO SIZE_MAX
+
 typedef struct ob_job {
     char *model_path; /* NULL: the demo model */
     ob_dtype dtype;
@@ -134,8 +136,11 @@ typedef struct ob_job {
         size_t stride; /* tokens that windows of a long text share; 0: no windows, texts are truncated */
     } token_classification;
     struct {
-        size_t top_k, max_seq_len, doc_stride, max_question_len, max_answer_len; /* 1, 384, 128, 64, 15 */
-        bool handle_impossible_answer, align_to_words;                           /* false, true */
+        size_t top_k, max_answer_len; /* 1, 15 */
+        size_t max_seq_len;           /* 0: 384, or less where model or tokenizer take less */
+        size_t doc_stride;            /* OB_DOC_STRIDE_AUTO: 128, or half of max_seq_len where that is less */
+        size_t max_question_len;      /* 0: not cut */
+        bool handle_impossible_answer, align_to_words; /* false, true */
     } question_answering;
     struct {
         bool token_scores; /* false */

@@ -92,6 +92,12 @@ ob_status ob_tokenizer_encode_windows(const ob_tokenizer *tokenizer, ob_tokenize
 ob_status ob_tokenizer_decode(const ob_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special_tokens,
                               bool clean_up_spaces, ob_strbuf *out, ob_error *err);
 
+/* The two halves of decoding, for strings rather than ids: appends the bytes that a vocabulary string ("Ġthe",
+ * well-formed UTF-8) stands for, one with characters that map no byte standing for itself; appends bytes as text, with
+ * U+FFFD for those that are no UTF-8. */
+void ob_tokenizer_token_to_bytes(const char *token, size_t bytes, ob_strbuf *out);
+void ob_tokenizer_bytes_to_text(const char *bytes, size_t count, ob_strbuf *out);
+
 /* The vocabulary's string of an id (mapped characters, "Ġthe"), NULL for an id that it lacks. */
 const char *ob_tokenizer_token(const ob_tokenizer *tokenizer, int32_t id);
 /* The id of a vocabulary string, -1 where it is absent. */
