@@ -89,10 +89,8 @@ static ob_status build(ob_tokenizer *t, const char *folder, ob__token_files *fil
         return status;
     t->vocab_count = t->bpe.vocab.token_count;
     count_missing_bytes(t);
-    if (ob__tokenizer_read_tokens(t, files, err) != OB_OK)
-        return ob_error_status(err);
-    ob__added_tokens_index(t);
-    return OB_OK;
+    status = ob__tokenizer_read_tokens(t, files, err);
+    return status == OB_OK ? ob__added_tokens_index(t, err) : status;
 }
 
 ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err)
@@ -129,6 +127,7 @@ void ob_tokenizer_close(ob_tokenizer *t)
     if (t == NULL)
         return;
     ob_free(t->added);
+    ob_free(t->sorted);
     ob__merges_release(&t->bpe.merges);
     ob__vocab_release(&t->bpe.vocab);
     ob_free(t);
@@ -148,7 +147,7 @@ bool ob_tokenizer_is_special(const ob_tokenizer *t, int32_t id)
 {
     const ob__vocab *vocab = &t->bpe.vocab;
     return id >= 0 && (size_t)id < vocab->id_count && vocab->tokens[id].added > 0 &&
-           t->added[vocab->tokens[id].added - 1].flags.special;
+           t->added[vocab->tokens[id].added - 1].special;
 }
 
 int32_t ob_tokenizer_special_id(const ob_tokenizer *t, ob_special_token which)
