@@ -58,6 +58,10 @@ typedef struct ob__token_files {
     bool roberta;         /* with the defaults of RobertaTokenizerFast, and its flags instead of tokenizer.json's */
 } ob__token_files;
 
+/* tokenizer.c: a tokenizer from files that were read; vocab.json and merges.txt still come from `folder` where root is
+ * NULL. */
+ob_status ob__tokenizer_build(const char *folder, ob__token_files *files, ob_tokenizer **out, ob_error *err);
+
 /* tokenizer_config.c: refuses tokenizers of another kind; fills what tokenizer_config.json says by itself, and
  * files->roberta. */
 ob_status ob__tokenizer_read_config(ob_tokenizer *tokenizer, ob__token_files *files, ob_error *err);
