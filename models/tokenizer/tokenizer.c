@@ -78,7 +78,7 @@ static void count_missing_bytes(ob_tokenizer *t)
 }
 
 /* What was read of the files becomes the tokenizer. */
-static ob_status build(ob_tokenizer *t, const char *folder, ob__token_files *files, ob_error *err)
+static ob_status fill(ob_tokenizer *t, const char *folder, ob__token_files *files, ob_error *err)
 {
     ob_status status = ob__tokenizer_read_config(t, files, err);
     if (status == OB_OK)
@@ -89,20 +89,28 @@ static ob_status build(ob_tokenizer *t, const char *folder, ob__token_files *fil
         return status;
     t->vocab_count = t->bpe.vocab.token_count;
     count_missing_bytes(t);
-    if (ob__tokenizer_read_tokens(t, files, err) != OB_OK)
-        return ob_error_status(err);
-    ob__added_tokens_index(t);
-    return OB_OK;
+    status = ob__tokenizer_read_tokens(t, files, err);
+    return status == OB_OK ? ob__added_tokens_index(t, err) : status;
 }
 
-ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err)
+ob_status ob__tokenizer_build(const char *folder, ob__token_files *files, ob_tokenizer **out, ob_error *err)
 {
-    json_t *root = NULL, *config = NULL, *map = NULL, *added = NULL;
     ob_tokenizer *t = ob_calloc(1, sizeof *t);
     if (t == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the tokenizer");
     t->use_regex = true;
     t->bpe.unk_id = -1;
+    ob_status status = fill(t, folder, files, err);
+    if (status == OB_OK)
+        *out = t;
+    else
+        ob_tokenizer_close(t);
+    return status;
+}
+
+ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err)
+{
+    json_t *root = NULL, *config = NULL, *map = NULL, *added = NULL;
     ob_status status = ob__json_load(folder, "tokenizer.json", MAX_VOCAB_BYTES, false, &root, err);
     if (status == OB_OK)
         status = ob__json_load(folder, "tokenizer_config.json", MAX_JSON_BYTES, true, &config, err);
@@ -112,15 +120,11 @@ ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *er
         status = ob__json_load(folder, "added_tokens.json", MAX_JSON_BYTES, true, &added, err);
     ob__token_files files = {.root = root, .config = config, .map = map, .added = added};
     if (status == OB_OK)
-        status = build(t, folder, &files, err);
+        status = ob__tokenizer_build(folder, &files, out, err);
     json_decref(root);
     json_decref(config);
     json_decref(map);
     json_decref(added);
-    if (status == OB_OK)
-        *out = t;
-    else
-        ob_tokenizer_close(t);
     return status;
 }
 
@@ -129,6 +133,7 @@ void ob_tokenizer_close(ob_tokenizer *t)
     if (t == NULL)
         return;
     ob_free(t->added);
+    ob_free(t->sorted);
     ob__merges_release(&t->bpe.merges);
     ob__vocab_release(&t->bpe.vocab);
     ob_free(t);
@@ -148,7 +153,7 @@ bool ob_tokenizer_is_special(const ob_tokenizer *t, int32_t id)
 {
     const ob__vocab *vocab = &t->bpe.vocab;
     return id >= 0 && (size_t)id < vocab->id_count && vocab->tokens[id].added > 0 &&
-           t->added[vocab->tokens[id].added - 1].flags.special;
+           t->added[vocab->tokens[id].added - 1].special;
 }
 
 int32_t ob_tokenizer_special_id(const ob_tokenizer *t, ob_special_token which)
