@@ -117,7 +117,7 @@ cp "$demo/config.json" broken/
 printf 'x y z\n' >>broken/merges.txt
 expect 3 'merges.txt:[0-9]+: .x y z.: not two tokens' $program inspect broken
 printf '#version\nqqq zzz\n' >broken/merges.txt
-expect 3 'not in vocab.json' $program inspect broken
+expect 3 'not in the vocabulary' $program inspect broken
 
 # Wrong rows: stop names the place; skip writes an error row and goes on
 printf '{"text":"ok <mask>"}\n{"text":5}\nnot json\n{"text":"\377"}\n{"text":"fine <mask>"}\n' >poison.jsonl
