@@ -30,6 +30,11 @@ void ob_roberta_options_default(ob_roberta_options *options);
 ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint *checkpoint, ob_head head, bool pooler,
                            ob_error *err);
 
+/* The same check, which also sets `used` (ob_checkpoint_count, in its order) for every tensor that encoder, head and
+ * pooler are made of; others stay as they are. A tied decoder's copy of the word embeddings is not used. */
+ob_status ob_roberta_find_tensors(const ob_roberta_config *config, const ob_checkpoint *checkpoint, ob_head head,
+                                  bool pooler, bool *used, ob_error *err);
+
 /* Uploads and packs the weights, builds all kernels, allocates all activations: nothing of this happens later. */
 ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, const ob_checkpoint *checkpoint,
                             const ob_roberta_options *options, ob_roberta **out, ob_error *err);

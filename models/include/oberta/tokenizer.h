@@ -121,5 +121,8 @@ bool ob_tokenizer_pads_left(const ob_tokenizer *tokenizer);
 bool ob_tokenizer_cleans_up_spaces(const ob_tokenizer *tokenizer);
 /* tokenizer_config.json's model_max_length; 0 where it sets no limit. */
 size_t ob_tokenizer_model_max_length(const ob_tokenizer *tokenizer);
+bool ob_tokenizer_adds_prefix_space(const ob_tokenizer *tokenizer);
+bool ob_tokenizer_trims_offsets(const ob_tokenizer *tokenizer);
+size_t ob_tokenizer_added_count(const ob_tokenizer *tokenizer); /* tokens that are looked for before the pattern */
 
 #endif
