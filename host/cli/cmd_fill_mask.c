@@ -144,6 +144,23 @@ static ob_status add_to_page(void *user, const ob_record *record, ob_error *err)
     return self->next.write(self->next.user, record, err);
 }
 
+/* A page may be passed on: it names the model's folder, not where that lies. */
+static ob_status open_page(const char *path, const char *model, ob_attention_page **out, ob_error *err)
+{
+    size_t end = strlen(model);
+    while (end > 1 && model[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && model[begin - 1] != '/')
+        begin--;
+    char *name = ob_strndup(model + begin, end - begin);
+    if (name == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "%s: no memory", path);
+    ob_status status = ob_attention_page_create(path, name, out, err);
+    ob_free(name);
+    return status;
+}
+
 static ob_status finish_page(const cli_context *ctx, page_sink *sink, const char *path, ob_error *err)
 {
     uint64_t bytes;
@@ -304,7 +321,7 @@ int cli_fill_mask(cli_context *ctx, int argc, char **argv)
     cli_catch_signals();
     bool ready = model != NULL && make_job(ctx, &fill, &job, &err) == OB_OK &&
                  cli_open_tuning(ctx, &tuning, &err) == OB_OK &&
-                 (fill.attention == NULL || ob_attention_page_create(fill.attention, model, &page, &err) == OB_OK);
+                 (fill.attention == NULL || open_page(fill.attention, model, &page, &err) == OB_OK);
     pipeline_options.tuning = tuning;
     if (!ready || ob_pipeline_create(&job, model, &pipeline_options, &pipeline, &err) != OB_OK)
         status = cli_fail(ctx, &err);

@@ -3,6 +3,7 @@
 
 #include <oberta/file.h>
 #include <oberta/memory.h>
+#include <oberta/roberta.h>
 #include <string.h>
 
 #define SHOWN_LABELS    8
@@ -33,14 +34,6 @@ static uint64_t count_parameters(const cli_folder *f)
         if (f->used[i])
             total += ob_checkpoint_get(f->checkpoint, i)->count;
     return total;
-}
-
-/* Float32 values a token that live at the same time: the stream, and the widest that stands beside it: query, key,
- * value and what they give, or the inner layer and its input. */
-static uint64_t activation_bytes(const ob_roberta_config *c, uint64_t tokens)
-{
-    uint64_t hidden = c->hidden_size, inner = c->hidden_size + (uint64_t)c->intermediate_size;
-    return tokens * (hidden + (inner > 4 * hidden ? inner : 4 * hidden)) * sizeof(float);
 }
 
 static size_t count_pruned(const ob_roberta_config *c)
@@ -202,20 +195,33 @@ static void append_tensors(const cli_folder *f, ob_strbuf *out)
     }
 }
 
+static void append_memory(const cli_folder *f, ob_strbuf *out)
+{
+    char text[16], tokens[32];
+    ob_roberta_memory memory = ob_roberta_estimate(&f->config, OB_HEAD_NONE, f->tokens);
+    cli_format_bytes(text, count_parameters(f) * sizeof(float));
+    ob_strbuf_printf(out, "memory        %s of weights in float32; a batch of ", text);
+    cli_format_count(tokens, f->tokens);
+    cli_format_bytes(text, memory.gpu_bytes);
+    ob_strbuf_printf(out, "%s tokens takes about %s on a GPU, ", tokens, text);
+    cli_format_bytes(text, memory.cpu_bytes);
+    ob_strbuf_printf(out, "%s on a CPU", text);
+    if (f->heads[OB_HEAD_LM] == CLI_HEAD_FOUND) {
+        cli_format_bytes(text, ob_roberta_estimate(&f->config, OB_HEAD_LM, f->tokens).gpu_bytes);
+        ob_strbuf_printf(out, ", %s with its logits", text);
+    }
+    ob_strbuf_putc(out, '\n');
+}
+
 void cli_inspect_append_text(const cli_context *ctx, const cli_folder *f, ob_strbuf *out)
 {
-    char weights[16], batch[16], tokens[32];
     ob_strbuf_printf(out, "folder        %s\n", f->path);
     append_architecture(f, out);
     append_weights(f, out);
     append_heads(f, out);
     append_unused(f, out);
     append_tokenizer(f, out);
-    cli_format_bytes(weights, count_parameters(f) * sizeof(float));
-    cli_format_bytes(batch, activation_bytes(&f->config, f->tokens));
-    cli_format_count(tokens, f->tokens);
-    ob_strbuf_printf(out, "memory        %s of weights in float32, about %s for a batch of %s tokens\n", weights, batch,
-                     tokens);
+    append_memory(f, out);
     if (ctx->verbose > 0)
         append_tensors(f, out);
 }
@@ -330,6 +336,21 @@ static void append_json_tensors(const cli_folder *f, ob_strbuf *out)
     ob_strbuf_putc(out, ']');
 }
 
+static void append_json_memory(const cli_folder *f, ob_strbuf *out)
+{
+    ob_roberta_memory encoder = ob_roberta_estimate(&f->config, OB_HEAD_NONE, f->tokens);
+    ob_strbuf_printf(
+        out, ",\"memory\":{\"weight_bytes\":%llu,\"batch_tokens\":%zu,\"batch_bytes\":{\"gpu\":%llu,\"cpu\":%llu}",
+        (unsigned long long)(count_parameters(f) * sizeof(float)), f->tokens, (unsigned long long)encoder.gpu_bytes,
+        (unsigned long long)encoder.cpu_bytes);
+    if (f->heads[OB_HEAD_LM] == CLI_HEAD_FOUND) {
+        ob_roberta_memory head = ob_roberta_estimate(&f->config, OB_HEAD_LM, f->tokens);
+        ob_strbuf_printf(out, ",\"batch_bytes_with_logits\":{\"gpu\":%llu,\"cpu\":%llu}",
+                         (unsigned long long)head.gpu_bytes, (unsigned long long)head.cpu_bytes);
+    }
+    ob_strbuf_putc(out, '}');
+}
+
 void cli_inspect_append_json(const cli_folder *f, ob_strbuf *out)
 {
     uint64_t parameters = count_parameters(f);
@@ -341,9 +362,7 @@ void cli_inspect_append_json(const cli_folder *f, ob_strbuf *out)
                      (unsigned long long)parameters);
     append_json_heads(f, out);
     append_json_tokenizer(f, out);
-    ob_strbuf_printf(out, ",\"memory\":{\"weight_bytes\":%llu,\"batch_tokens\":%zu,\"batch_bytes\":%llu}",
-                     (unsigned long long)(parameters * sizeof(float)), f->tokens,
-                     (unsigned long long)activation_bytes(&f->config, f->tokens));
+    append_json_memory(f, out);
     append_json_tensors(f, out);
     ob_strbuf_puts(out, "}\n");
 }

@@ -12,6 +12,9 @@
 #include <oberta/batch.h>
 #include <oberta/roberta_config.h>
 
+/* The head's logits of one chunk stay below this, but for a single row of a huge vocabulary. */
+#define OB__LOGITS_CHUNK_BYTES ((size_t)64 << 20)
+
 /* X(name, bytes, first step, last step). The steps are those of one layer, which every layer repeats, then the heads.
  * Between two layers only HIDDEN and ENCODER live, so OUT may leave there too. */
 #define OB__ACTIVATION_SLOTS(X)                                                                                     \

@@ -17,9 +17,6 @@
 #include <string.h>
 #include <time.h>
 
-/* The head's logits of one chunk stay below this, but for a single row of a huge vocabulary. */
-#define LOGITS_CHUNK_BYTES ((size_t)64 << 20)
-
 struct ob_roberta {
     ob_context *ctx;
     ob_roberta_config config; /* without the arrays that copies share: it may outlive the caller's */
@@ -112,7 +109,7 @@ static ob__activation_sizes plan_sizes(const ob_roberta *m, const ob_roberta_opt
     ob__activation_sizes sizes = {.max_tokens = l->max_tokens, .max_sequences = l->max_sequences};
     bool tokens = l->head == OB_HEAD_TOKEN_CLASSIFICATION || l->head == OB_HEAD_QUESTION_ANSWERING;
     if (l->head == OB_HEAD_LM) {
-        size_t rows = LOGITS_CHUNK_BYTES / (m->config.vocab_size * sizeof(float));
+        size_t rows = OB__LOGITS_CHUNK_BYTES / (m->config.vocab_size * sizeof(float));
         sizes.head_rows = min_size(l->max_tokens, rows > 0 ? rows : 1);
         sizes.top_k = min_size(l->max_top_k, min_size(OB_TOP_K_MAX, m->config.vocab_size));
         sizes.target_scores = (options->want & OB_WANT_TARGET_SCORES) != 0;

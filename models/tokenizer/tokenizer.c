@@ -48,12 +48,21 @@ static ob_status read_text(const char *folder, const char *name, ob_strbuf *out,
     return status;
 }
 
+/* Files are independent of each other: what is wrong with the second one is said with what is wrong with the first. */
+static ob_status add_defect(ob_status before, const ob_error *defect, ob_error *err)
+{
+    return before == OB_OK ? ob_error_set(err, defect->status, "%s", defect->text)
+                           : ob_error_add(err, defect->status, "%s", defect->text);
+}
+
 static ob_status read_vocab_merges(ob_tokenizer *t, const char *folder, ob_error *err)
 {
     ob_strbuf vocab = OB_STRBUF_INIT, merges = OB_STRBUF_INIT;
+    ob_error second;
+    ob_error_clear(&second);
     ob_status status = read_text(folder, "vocab.json", &vocab, err);
-    if (status == OB_OK)
-        status = read_text(folder, "merges.txt", &merges, err);
+    if (read_text(folder, "merges.txt", &merges, &second) != OB_OK)
+        status = add_defect(status, &second, err);
     if (status == OB_OK)
         status = ob__vocab_parse(ob_strbuf_text(&vocab), vocab.length, "vocab.json", &t->bpe.vocab, err);
     if (status == OB_OK)
@@ -63,6 +72,14 @@ static ob_status read_vocab_merges(ob_tokenizer *t, const char *folder, ob_error
     ob_strbuf_release(&merges);
     t->layout.special_tokens = true;
     return status;
+}
+
+static bool has_tokenizer_json(const char *folder)
+{
+    char *path = ob_path_join(folder, "tokenizer.json");
+    bool exists = path != NULL && ob_file_exists(path);
+    ob_free(path);
+    return exists;
 }
 
 /* Warns, since the reference does not refuse it either. */
@@ -103,13 +120,28 @@ ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *er
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the tokenizer");
     t->use_regex = true;
     t->bpe.unk_id = -1;
-    ob_status status = ob__json_load(folder, "tokenizer.json", MAX_VOCAB_BYTES, false, &root, err);
-    if (status == OB_OK)
-        status = ob__json_load(folder, "tokenizer_config.json", MAX_JSON_BYTES, true, &config, err);
-    if (status == OB_OK)
-        status = ob__json_load(folder, "special_tokens_map.json", MAX_JSON_BYTES, true, &map, err);
-    if (status == OB_OK)
-        status = ob__json_load(folder, "added_tokens.json", MAX_JSON_BYTES, true, &added, err);
+    const struct {
+        const char *name;
+        size_t limit;
+        bool real;
+        json_t **out;
+    } parts[] = {{"tokenizer.json", MAX_VOCAB_BYTES, false, &root},
+                 {"tokenizer_config.json", MAX_JSON_BYTES, true, &config},
+                 {"special_tokens_map.json", MAX_JSON_BYTES, true, &map},
+                 {"added_tokens.json", MAX_JSON_BYTES, true, &added}};
+    ob_status status = OB_OK;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        ob_error part;
+        ob_error_clear(&part);
+        if (ob__json_load(folder, parts[i].name, parts[i].limit, parts[i].real, parts[i].out, &part) != OB_OK)
+            status = add_defect(status, &part, err);
+    }
+    if (status != OB_OK && !has_tokenizer_json(folder)) {
+        ob_error part; /* no tokenizer comes of it, but its defects are told, too */
+        ob_error_clear(&part);
+        if (read_vocab_merges(t, folder, &part) != OB_OK)
+            status = add_defect(status, &part, err);
+    }
     ob__token_files files = {.root = root, .config = config, .map = map, .added = added};
     if (status == OB_OK)
         status = build(t, folder, &files, err);

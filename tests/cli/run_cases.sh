@@ -88,7 +88,7 @@ expect 2 'bad2.yaml:[0-9]+:[0-9]+: ' $program run bad2.yaml
 job bad3.yaml 'task: fill-mask'
 expect 2 'inputs: missing' $program run bad3.yaml
 job bad4.yaml 'inputs: {path: rows.jsonl}' 'task: text-classification'
-expect 2 'not available in this version' $program run bad4.yaml
+expect 3 'the file has no sequence-classification head' $program run bad4.yaml
 job bad5.yaml 'inputs: &a {path: rows.jsonl}' 'output: *a'
 expect 2 'anchors and aliases' $program run bad5.yaml
 job bad6.yaml 'inputs: {path: rows.jsonl}' 'inputs: {path: rows.jsonl}'
@@ -117,7 +117,60 @@ cp "$demo/config.json" broken/
 printf 'x y z\n' >>broken/merges.txt
 expect 3 'merges.txt:[0-9]+: .x y z.: not two tokens' $program inspect broken
 printf '#version\nqqq zzz\n' >broken/merges.txt
-expect 3 'not in vocab.json' $program inspect broken
+expect 3 'not in the vocabulary' $program inspect broken
+
+# inspect: everything that is wrong with a folder at once, and what a good one holds
+cp "$demo"/* broken/ 2>/dev/null
+sed 's/"hidden_act": "gelu"/"hidden_act": "gulp"/' "$demo/config.json" >broken/config.json
+head -c 100000 "$demo/model.safetensors" >broken/model.safetensors
+rm broken/merges.txt
+printf '{' >broken/tokenizer_config.json
+expect 3 'gulp' $program inspect broken
+expect 3 'model.safetensors: file is 100000 bytes' $program inspect broken
+expect 3 'broken: tokenizer_config.json:1:1' $program inspect broken
+expect 3 'broken: merges.txt is missing' $program inspect broken
+expect 0 '^4$' sh -c "$program inspect broken 2>&1 | grep -c '^broken: '"
+expect 3 '"usable":false,"errors":\["broken: ' $program inspect --json broken
+cp "$demo/config.json" "$demo/model.safetensors" broken/
+rm broken/vocab.json broken/tokenizer_config.json
+expect 3 'vocab.json is missing' $program inspect broken
+expect 3 'merges.txt is missing' $program inspect broken
+cp "$demo"/vocab.json "$demo"/merges.txt broken/
+sed 's/RobertaForMaskedLM/RobertaForQuestionAnswering/' "$demo/config.json" >broken/config.json
+expect 3 "tensor 'qa_outputs.weight' is missing" $program inspect broken
+expect 3 'no question-answering head' $program inspect broken
+sed 's/RobertaForMaskedLM/RobertaModel/' "$demo/config.json" >broken/config.json
+expect 0 '^heads +masked-lm, decoder tied' $program inspect broken
+expect 0 '^weights +safetensors, .*202 tensors \(202 F16\), 3,518,976 parameters' $program inspect
+expect 0 'a batch of 512 tokens takes about 1.5 MiB on a GPU' $program inspect --tokens 512
+expect 0 'bos <s> 0, pad <pad> 1, eos </s> 2, unk <unk> 3, mask <mask> 8191' $program inspect
+expect 0 'F16   lm_head.dense.weight  \(128, 128\)$' $program inspect -v
+expect 0 'lm_head.decoder.weight  \(300, 32\)  not used' $program inspect -v "$data/goldens/tied/model_equal_decoder"
+expect 0 '^heads +pooler$' $program inspect "$data/goldens/pooler/model"
+expect 0 'RobertaForCausalLM.*, decoder, cross-attention$' $program inspect "$data/goldens/cross/model"
+expect 0 'sequence-classification, 3 labels \(entailment, neutral, contradiction\)' $program inspect \
+    "$data/goldens/seqcls3/model"
+expect 0 ', 3 heads pruned$' $program inspect "$data/goldens/pruned/model"
+expect 2 'not a number between' $program inspect --tokens 0
+if command -v python3 >/dev/null; then
+    $program inspect --json >inspect.json
+    expect 0 'read' python3 -c 'import json
+found = json.load(open("inspect.json"))
+assert found["usable"] and found["heads"] == ["masked-lm"] and found["parameters"] == 3518976
+assert found["tokenizer"]["special_tokens"]["mask"] == {"id": 8191, "token": "<mask>"}
+assert all(tensor["used"] for tensor in found["tensors"]) and len(found["tensors"]) == found["tensor_count"]
+print("read")'
+fi
+
+# The attention page: complete or not there, and never in place of something else
+expect 0 'attention of 2 texts -> page.html' $program fill-mask --attention page.html 'a <mask>' '</script>'
+expect 0 '"layers":12,"heads":2,"tokens":\["<s>","a","<mask>","</s>"\]' sh -c "sed 's/u003c/</g; s/u003e/>/g' page.html | tr -d '\134'"
+expect 0 '^2$' sh -c "grep -c 'class=\"text\"' page.html"
+expect 0 'page.html' $program fill-mask --attention page.html 'another <mask>'
+expect 6 'rows.jsonl: exists already and is not an attention page' $program fill-mask --attention rows.jsonl 'a <mask>'
+expect 6 'cannot create' $program fill-mask --attention nothere/page.html 'a <mask>'
+expect 5 'ruled out' $program fill-mask -d type=accelerator --attention page2.html 'a <mask>'
+nothing_left 'page2.html'
 
 # Wrong rows: stop names the place; skip writes an error row and goes on
 printf '{"text":"ok <mask>"}\n{"text":5}\nnot json\n{"text":"\377"}\n{"text":"fine <mask>"}\n' >poison.jsonl

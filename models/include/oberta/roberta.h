@@ -35,6 +35,13 @@ ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint 
 ob_status ob_roberta_find_tensors(const ob_roberta_config *config, const ob_checkpoint *checkpoint, ob_head head,
                                   bool pooler, bool *used, ob_error *err);
 
+/* Device bytes of the activations of a batch that wants hidden states, or what the LM head gives: about as much as
+ * ob_roberta_activation_bytes will say, without a device. CPU devices pack keys for themselves. */
+typedef struct ob_roberta_memory {
+    uint64_t cpu_bytes, gpu_bytes;
+} ob_roberta_memory;
+ob_roberta_memory ob_roberta_estimate(const ob_roberta_config *config, ob_head head, size_t tokens);
+
 /* Uploads and packs the weights, builds all kernels, allocates all activations: nothing of this happens later. */
 ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, const ob_checkpoint *checkpoint,
                             const ob_roberta_options *options, ob_roberta **out, ob_error *err);
