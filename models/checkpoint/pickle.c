@@ -386,7 +386,7 @@ ob_status ob__pickle_read(const unsigned char *data, size_t bytes, ob__pickle *o
                             .bytes = bytes < OB_PICKLE_MAX_BYTES ? bytes : OB_PICKLE_MAX_BYTES,
                             .pickle = &pickle,
                             .err = err};
-    ob_status status = OB_OK;
+    ob_status status = ob__pickle_stack_create(&m);
     while (status == OB_OK && !m.stopped)
         status = step(&m);
     ob_free(m.stack);

@@ -45,6 +45,7 @@ ob_status ob__pickle_take(ob__pickle_machine *m, size_t count, const unsigned ch
 
 /* The stack. Values that are popped stay readable until the next push; none is popped from below the last mark. Errors:
  * OB_ERR_MODEL for too many values or too few. */
+ob_status ob__pickle_stack_create(ob__pickle_machine *m);
 ob_status ob__pickle_push(ob__pickle_machine *m, ob__pickle_value *value);
 ob_status ob__pickle_push_new(ob__pickle_machine *m, ob__pickle_value value);
 ob_status ob__pickle_pop(ob__pickle_machine *m, size_t count, ob__pickle_value ***out);

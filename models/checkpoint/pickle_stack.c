@@ -29,6 +29,15 @@ ob_status ob__pickle_take(ob__pickle_machine *m, size_t count, const unsigned ch
     return OB_OK;
 }
 
+ob_status ob__pickle_stack_create(ob__pickle_machine *m)
+{
+    void *stack = NULL;
+    if (!ob_array_reserve(&stack, &m->stack_capacity, 1, sizeof *m->stack))
+        return ob__pickle_no_memory(m);
+    m->stack = stack;
+    return OB_OK;
+}
+
 ob_status ob__pickle_push(ob__pickle_machine *m, ob__pickle_value *value)
 {
     if (m->depth == OB_PICKLE_MAX_STACK)

@@ -172,6 +172,40 @@ expect 6 'cannot create' $program fill-mask --attention nothere/page.html 'a <ma
 expect 5 'ruled out' $program fill-mask -d type=accelerator --attention page2.html 'a <mask>'
 nothing_left 'page2.html'
 
+# PyTorch's files: as published, and hostile ones, of which nothing is run and beside which nothing is opened
+bins="$data/goldens/container_f32"
+expect 0 'PyTorch zip, .*28 tensors' $program inspect "$bins/model_bin_zip"
+expect 0 'PyTorch legacy, .*28 tensors' $program inspect "$bins/model_bin_legacy"
+expect 0 'PyTorch zip, 4 shards, .*28 tensors' $program inspect "$bins/model_bin_shards"
+expect 0 '"container":"PyTorch legacy"' $program inspect --json "$bins/model_bin_legacy_views"
+for form in model model_bin_zip model_bin_legacy model_bin_shards model_bin_parameters model_bin_views; do
+    expect 0 '.' $program fill-mask --json -m "$bins/$form" 'a <mask> b'
+    [ "$form" = model ] && cp out.txt plain.txt
+    cmp -s out.txt plain.txt || {
+        echo "FAILED: $form predicts otherwise than its safetensors"
+        failed=$((failed + 1))
+    }
+done
+mkdir hostile
+cp "$bins"/model/*.json "$bins/model/merges.txt" hostile/
+{
+    printf '\200\002\212\012l\374\234F\371 j\250P\031.\200\002M\351\003.\200\002}.'
+    printf '\200\002cposix\nsystem\nU\014touch pwned.txt\205R.'
+} >hostile/pytorch_model.bin
+expect 3 "hostile/pytorch_model.bin: .*GLOBAL: global 'posix.system' is not among" $program inspect hostile
+expect 3 "hostile/pytorch_model.bin: .*GLOBAL: global 'posix.system' is not among" $program fill-mask -m hostile x
+[ ! -e pwned.txt ] || {
+    echo "FAILED: the pickle was run"
+    failed=$((failed + 1))
+}
+head -c 40000 "$bins/model_bin_zip/pytorch_model.bin" >hostile/pytorch_model.bin
+expect 3 'hostile/pytorch_model.bin: zip: .*incomplete download' $program inspect hostile
+rm hostile/pytorch_model.bin
+printf '{"weight_map":{"a":"../container_f32/model_bin_zip/pytorch_model.bin","b":"/etc/passwd"}}' \
+    >hostile/pytorch_model.bin.index.json
+expect 3 "bin.index.json: weight_map: file name '../container_f32/.*' begins with a dot" $program inspect hostile
+expect 3 "file name '/etc/passwd' is not a plain file name" $program inspect hostile
+
 # Wrong rows: stop names the place; skip writes an error row and goes on
 printf '{"text":"ok <mask>"}\n{"text":5}\nnot json\n{"text":"\377"}\n{"text":"fine <mask>"}\n' >poison.jsonl
 job poison.yaml 'inputs: {path: poison.jsonl}' 'output: {path: p.jsonl}'

@@ -151,6 +151,12 @@ static void test_legacy_refuses_storages_that_are_not_there(void **state)
         expect_refusal(&bytes, rows[i].reason);
         ob_strbuf_release(&bytes);
     }
+    ob_strbuf none = OB_STRBUF_INIT, dictless = OB_STRBUF_INIT;
+    ob_strbuf_puts(&none, "\x80\x02}.");
+    build_legacy(&none, "k", 6, numbers, sizeof numbers, &dictless);
+    expect_refusal(&dictless, "storage 'k': no tensor uses it");
+    ob_strbuf_release(&none);
+    ob_strbuf_release(&dictless);
     const torch_tensor huge = {"a", "DoubleStorage", "k", INT64_MAX, 0, 1, 1, {1}, {1}};
     ob_strbuf object = OB_STRBUF_INIT, bytes = OB_STRBUF_INIT;
     pickle_state_dict(&object, &huge, 1, true);
