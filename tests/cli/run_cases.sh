@@ -342,6 +342,25 @@ expect 2 'in the model.s folder' $program bench -m "$demo" --dump-hidden "$demo/
 expect 2 'no argument is taken' $program bench 2x8
 nothing_left 'trace.json.*'
 
+# Questions and entities
+printf '{"id":1,"question":"What is it?","context":"The quick brown fox jumps."}\n{"question":"","context":"x"}\n{"question":"x"}\n' >questions.jsonl
+job questions.yaml 'task: question-answering' 'inputs: {path: questions.jsonl}' 'on_error: skip'
+qa="-m $data/goldens/qa/model -q questions.yaml"
+expect 4 '^\{"row":0,"id":1,"score":0.29[0-9]*,"start":0,"end":9,"answer":"The quick"\}$' $program run $qa
+expect 4 'question: is empty' $program run $qa
+expect 4 'context: the field is missing' $program run $qa
+expect 4 '"answer":"The quick","answers":\[\{' $program run -s question_answering.top_k=2 $qa
+printf 'question\tcontext\nWhat is it?\tThe quick brown fox jumps.\n' >questions.tsv
+expect 0 '"answer":"The quick"' $program run -s inputs.path=questions.tsv $qa
+expect 3 'no question-answering head' $program run -q questions.yaml
+expect 2 'max_seq_len: 65 is more than the 64' $program run -s question_answering.max_seq_len=65 $qa
+job entities.yaml 'task: token-classification' 'inputs: {path: texts.txt}' 'token_classification: {aggregation_strategy: simple}'
+tokens="-m $data/goldens/tokcls/model -q entities.yaml"
+expect 0 '"entities":\[\{"entity_group":"PER","score":0.83594[0-9]*,"word":"I","start":0,"end":1\}' $program run $tokens
+expect 0 '"entity":"B-PER","score":0.83594[0-9]*,"index":1,"word":"I"' $program run \
+    -s token_classification.aggregation_strategy=none $tokens
+expect 2 'stride: 62 leaves nothing new' $program run -s token_classification.stride=62 $tokens
+
 # Other commands
 expect 0 'usable' $program devices
 expect 0 '"usable":true' $program devices --json
