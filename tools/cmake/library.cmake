@@ -26,6 +26,7 @@ add_executable(oberta_program
     host/cli/inspect_report.c
     host/cli/main.c
     host/cli/options.c
+    host/cli/plan.c
     host/cli/print.c
     host/cli/progress.c)
 set_target_properties(oberta_program PROPERTIES OUTPUT_NAME oberta)
