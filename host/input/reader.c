@@ -120,6 +120,11 @@ static ob_input_format format_from_path(const char *path)
     return OB_INPUT_TEXT;
 }
 
+ob_status ob_row_parse_json(const ob_input_spec *spec, const char *text, size_t bytes, ob_row *row, ob_error *err)
+{
+    return ob__jsonl_row(spec, text, bytes, row, err);
+}
+
 static char separator(const ob_reader *r)
 {
     return r->format == OB_INPUT_CSV ? ',' : '\t';

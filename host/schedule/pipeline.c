@@ -165,21 +165,30 @@ static ob_status open_task(ob_pipeline *p, ob_error *err)
     return p->task->open(&p->task_context, err);
 }
 
+static size_t greater(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 static ob_status open_worker(ob_pipeline *p, const ob_pipeline_options *options, ob_error *err)
 {
     const ob_job *job = p->job;
-    const ob__task_needs *needs = &p->task_context.needs;
+    ob__task_needs *planned = &p->planned;
+    *planned = p->task_context.needs;
+    planned->want |= options->want;
+    planned->pooler |= (options->want & OB_WANT_POOLER) != 0;
+    planned->top_k = greater(planned->top_k, options->top_k);
     ob__worker_spec spec = {.device = &job->devices[0],
                             .model_path = p->model_path,
                             .cache_folder = options->cache_folder,
                             .profile = options->profile,
-                            .head = needs->head,
-                            .pooler = needs->pooler,
-                            .want = needs->want,
-                            .top_k = needs->top_k,
+                            .head = planned->head,
+                            .pooler = planned->pooler,
+                            .want = planned->want,
+                            .top_k = planned->top_k,
                             .prune_heads = job->prune_heads,
                             .prune_head_count = job->prune_head_count,
-                            .max_encoder_tokens = p->longest_encoder,
+                            .max_encoder_tokens = greater(p->longest_encoder, options->max_encoder_tokens),
                             .max_length = p->task_context.limits.max_length,
                             .max_tokens = job->max_tokens,
                             .gemm = options->gemm,
@@ -240,6 +249,7 @@ static void fill_info(ob_pipeline *p, double tokenizer_seconds)
                                  .activation_bytes = worker->activation_bytes,
                                  .max_tokens = worker->max_tokens,
                                  .max_length = worker->max_length,
+                                 .max_sequences = worker->max_sequences,
                                  .load_seconds = worker->load_seconds + tokenizer_seconds,
                                  .build_seconds = worker->build_seconds};
     ob__worker_get_stats(p->worker, &p->info.context);
@@ -287,6 +297,7 @@ void ob_pipeline_destroy(ob_pipeline *p)
     ob__worker_destroy(p->worker);
     ob__encoder_states_close(p->encoder_states);
     ob_free(p->task_context.state);
+    ob_free(p->scratch);
     ob_roberta_config_release(&p->config);
     ob_tokenizer_close(p->tokenizer);
     ob_free(p->model_path);
@@ -297,6 +308,11 @@ void ob_pipeline_destroy(ob_pipeline *p)
 const ob_pipeline_info *ob_pipeline_get_info(const ob_pipeline *p)
 {
     return &p->info;
+}
+
+const ob_tokenizer *ob_pipeline_tokenizer(const ob_pipeline *p)
+{
+    return p->tokenizer;
 }
 
 ob_status ob_pipeline_profile(ob_pipeline *p, ob_strbuf *out, ob_error *err)

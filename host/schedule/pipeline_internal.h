@@ -17,6 +17,9 @@ struct ob_pipeline {
     size_t longest_encoder;             /* tokens */
     const ob__task *task;
     ob__task_context task_context;
+    ob__task_needs planned; /* the task's, and what forward may ask for */
+    int32_t *scratch;       /* of forward: cu_seqlens, token_type_ids, position_ids that a batch leaves out */
+    size_t scratch_capacity;
     ob__worker *worker;
     ob__parallel *parallel;
     ob__item_encoder *encoders; /* one a thread of `parallel` */

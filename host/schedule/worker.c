@@ -77,8 +77,9 @@ static ob_status load_model(ob__worker *w, const ob__worker_spec *spec, ob_error
     options.pooler = spec->pooler;
     options.want = spec->want;
     if (spec->max_encoder_tokens > 0) /* batches are filled by the longer of a sequence and its encoder's */
-        options.max_encoder_tokens =
+        w->info.max_encoder_tokens =
             spec->max_encoder_tokens > w->info.max_tokens ? spec->max_encoder_tokens : w->info.max_tokens;
+    options.max_encoder_tokens = w->info.max_encoder_tokens;
     options.top_k = spec->top_k;
     options.gemm = spec->gemm;
     if (ob_roberta_create(w->ctx, &w->info.config, w->checkpoint, &options, &w->model, err) != OB_OK ||
@@ -138,6 +139,14 @@ const ob__worker_info *ob__worker_get_info(const ob__worker *w)
     return &w->info;
 }
 
+ob_status ob__worker_run(ob__worker *w, const ob_batch *batch, ob_result *result, ob_error *err)
+{
+    ob_status status = ob_roberta_run(w->model, batch, result, err);
+    if (status != OB_OK)
+        ob_error_prefix(err, "running a batch of %zu tokens on '%s'", batch->token_count, w->info.device->name);
+    return status;
+}
+
 static void *worker_main(void *argument)
 {
     ob__worker *w = argument;
@@ -149,9 +158,7 @@ static void *worker_main(void *argument)
             return NULL;
         ob_error err;
         ob_error_clear(&err);
-        ob_status status = ob_roberta_run(w->model, batch, result, &err);
-        if (status != OB_OK)
-            ob_error_prefix(&err, "running a batch of %zu tokens on '%s'", batch->token_count, w->info.device->name);
+        ob_status status = ob__worker_run(w, batch, result, &err);
         w->queue.done(w->queue.user, batch, result, status, &err);
     }
 }

@@ -6,8 +6,9 @@
 #include <oberta/memory.h>
 
 /* These are attention_maps.cl's. */
-#define TILE   4
-#define FIELDS 7
+#define TILE_QUERIES 2
+#define TILE_KEYS    4
+#define FIELDS       7
 
 struct ob__attention_maps {
     ob_kernel *factors_kernel, *scores_kernel, *softmax_kernel; /* NULL before the first use */
@@ -61,7 +62,7 @@ ob_status ob__attention_maps_plan(ob_attention *op, const int32_t *cu_seqlens, c
         entry[5] = (int32_t)(uint32_t)(maps->elements >> 32);
         entry[6] = (int32_t)maps->tile_count;
         maps->elements += (uint64_t)op->desc.heads * (uint64_t)length * (uint64_t)keys;
-        maps->tile_count += ((size_t)length + TILE - 1) / TILE;
+        maps->tile_count += ((size_t)length + TILE_QUERIES - 1) / TILE_QUERIES;
         maps->max_keys = (size_t)keys > maps->max_keys ? (size_t)keys : maps->max_keys;
     }
     return ob_buffer_upload(maps->sequences, 0, maps->list, FIELDS * sequence_count * sizeof(int32_t), err);
@@ -140,7 +141,7 @@ static ob_status enqueue_scores(const ob_attention *op, const ob_buffer *q, cons
                            ob_arg_i32(cross ? 0 : hidden),
                            ob_arg_i32(op->desc.causal),
                            ob_arg_f32(ob__attention_scale(op))};
-    const ob_ndrange range = {3, {(maps->max_keys + TILE - 1) / TILE, maps->tile_count, op->desc.heads}, {0}};
+    const ob_ndrange range = {3, {(maps->max_keys + TILE_KEYS - 1) / TILE_KEYS, maps->tile_count, op->desc.heads}, {0}};
     return ob_kernel_enqueue(maps->scores_kernel, &range, args, sizeof args / sizeof *args, err);
 }
 

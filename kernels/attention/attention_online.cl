@@ -165,7 +165,7 @@ attention__online(__global const float *restrict qkv, __global const int *restri
     __global const float *keys = kv + (size_t)key_begin * KV_STEP + head * HEAD_SIZE;
 #else
     const int key_begin = begin, key_count = length;
-    __global const float *queries = qkv + (size_t)begin * Q_STEP + head * HEAD_SIZE;
+    __global const float *queries = qkv + (size_t)begin * 3 * hidden + head * HEAD_SIZE;
     __global const float *keys = queries + hidden;
 #endif
 #ifdef CAUSAL

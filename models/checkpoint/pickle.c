@@ -11,96 +11,10 @@
 
 #define MAX_PROTOCOL 5
 
-ob_status ob__pickle_refuse(ob__pickle_machine *m, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    ob_error_set_va(m->err, OB_ERR_MODEL, format, args);
-    va_end(args);
-    ob_error_prefix(m->err, "byte %zu: %s", m->opcode_at, m->opcode);
-    return OB_ERR_MODEL;
-}
-
-ob_status ob__pickle_no_memory(ob__pickle_machine *m)
-{
-    return ob_error_set(m->err, OB_ERR_OUT_OF_MEMORY, "no memory for a pickle of %zu values", m->pickle->value_count);
-}
-
-/* `count` more bytes, of which `*out` is the first. */
-static ob_status take(ob__pickle_machine *m, size_t count, const unsigned char **out)
-{
-    if (count > m->bytes - m->at)
-        return ob__pickle_refuse(m, "%zu bytes follow, but it promises %zu: incomplete download?", m->bytes - m->at,
-                                 count);
-    *out = m->data + m->at;
-    m->at += count;
-    return OB_OK;
-}
-
-static ob_status push(ob__pickle_machine *m, ob__pickle_value *value)
-{
-    if (m->depth == OB_PICKLE_MAX_STACK)
-        return ob__pickle_refuse(m, "more than %zu values on the stack", OB_PICKLE_MAX_STACK);
-    void *stack = m->stack;
-    if (!ob_array_reserve(&stack, &m->stack_capacity, m->depth + 1, sizeof *m->stack))
-        return ob__pickle_no_memory(m);
-    m->stack = stack;
-    m->stack[m->depth++] = value;
-    return OB_OK;
-}
-
-/* The `count` uppermost values, above the last mark; they leave the stack but stay readable until the next push. */
-static ob_status pop(ob__pickle_machine *m, size_t count, ob__pickle_value ***out)
-{
-    size_t floor = m->mark_count > 0 ? m->marks[m->mark_count - 1] : 0;
-    if (m->depth - floor < count)
-        return ob__pickle_refuse(m, "the stack has %zu values%s, but it takes %zu", m->depth - floor,
-                                 m->mark_count > 0 ? " above the mark" : "", count);
-    m->depth -= count;
-    *out = m->stack + m->depth;
-    return OB_OK;
-}
-
-/* All values above the last mark, and the mark. */
-static ob_status pop_mark(ob__pickle_machine *m, ob__pickle_value ***out, size_t *count)
-{
-    if (m->mark_count == 0)
-        return ob__pickle_refuse(m, "there is no mark on the stack");
-    size_t mark = m->marks[--m->mark_count];
-    *count = m->depth - mark;
-    *out = m->stack + mark;
-    m->depth = mark;
-    return OB_OK;
-}
-
-/* The value on top, which stays, and must be of a kind. */
-static ob_status peek(ob__pickle_machine *m, ob__pickle_kind kind, const char *what, ob__pickle_value **out)
-{
-    ob__pickle_value **top;
-    ob_status status = pop(m, 1, &top);
-    if (status != OB_OK)
-        return status;
-    m->depth += 1;
-    if ((*top)->kind != kind)
-        return ob__pickle_refuse(m, "its target is no %s", what);
-    *out = *top;
-    return OB_OK;
-}
-
-static ob_status push_new(ob__pickle_machine *m, ob__pickle_value value)
-{
-    ob__pickle_value *created;
-    ob_status status = ob__pickle_value_create(m, value.kind, &created);
-    if (status != OB_OK)
-        return status;
-    *created = value;
-    return push(m, created);
-}
-
 static ob_status op_proto(ob__pickle_machine *m)
 {
     const unsigned char *version;
-    ob_status status = take(m, 1, &version);
+    ob_status status = ob__pickle_take(m, 1, &version);
     if (status != OB_OK)
         return status;
     if (m->opcode_at != 0)
@@ -113,7 +27,7 @@ static ob_status op_proto(ob__pickle_machine *m)
 static ob_status op_frame(ob__pickle_machine *m)
 {
     const unsigned char *length;
-    ob_status status = take(m, 8, &length);
+    ob_status status = ob__pickle_take(m, 8, &length);
     if (status == OB_OK && ob__le64(length) > m->bytes - m->at)
         return ob__pickle_refuse(m, "%" PRIu64 " bytes, but %zu follow: incomplete download?", ob__le64(length),
                                  m->bytes - m->at);
@@ -125,7 +39,7 @@ static ob_status op_stop(ob__pickle_machine *m)
     ob__pickle_value **top;
     if (m->mark_count > 0 || m->depth != 1)
         return ob__pickle_refuse(m, "the stack holds %zu values and %zu marks, not one value", m->depth, m->mark_count);
-    ob_status status = pop(m, 1, &top);
+    ob_status status = ob__pickle_pop(m, 1, &top);
     if (status != OB_OK)
         return status;
     m->pickle->root = *top;
@@ -144,8 +58,8 @@ static ob_status op_mark(ob__pickle_machine *m)
 static ob_status op_constant(ob__pickle_machine *m)
 {
     unsigned char code = m->data[m->opcode_at];
-    return push_new(m, code == 'N' ? (ob__pickle_value){OB_PICKLE_NONE, {false}}
-                                   : (ob__pickle_value){OB_PICKLE_BOOL, {code == 0x88}});
+    return ob__pickle_push_new(m, code == 'N' ? (ob__pickle_value){OB_PICKLE_NONE, {false}}
+                                              : (ob__pickle_value){OB_PICKLE_BOOL, {code == 0x88}});
 }
 
 /* BININT (i32), BININT1 (u8), BININT2 (u16). */
@@ -153,13 +67,13 @@ static ob_status op_integer(ob__pickle_machine *m)
 {
     unsigned char code = m->data[m->opcode_at];
     const unsigned char *p;
-    ob_status status = take(m, code == 'J' ? 4 : code == 'M' ? 2 : 1, &p);
+    ob_status status = ob__pickle_take(m, code == 'J' ? 4 : code == 'M' ? 2 : 1, &p);
     if (status != OB_OK)
         return status;
     int64_t number = code == 'J' ? (int64_t)ob__le32(p) : code == 'M' ? (int64_t)ob__le16(p) : *p;
     if (code == 'J' && number > INT32_MAX)
         number -= INT64_C(1) << 32;
-    return push_new(m, (ob__pickle_value){OB_PICKLE_INTEGER, {.integer = number}});
+    return ob__pickle_push_new(m, (ob__pickle_value){OB_PICKLE_INTEGER, {.integer = number}});
 }
 
 /* LONG1 (u8 length), LONG4 (u32 length): two's complement, any number of bytes. */
@@ -167,30 +81,30 @@ static ob_status op_long(ob__pickle_machine *m)
 {
     bool wide = m->data[m->opcode_at] == 0x8b;
     const unsigned char *p, *digits;
-    ob_status status = take(m, wide ? 4 : 1, &p);
+    ob_status status = ob__pickle_take(m, wide ? 4 : 1, &p);
     if (status != OB_OK)
         return status;
     size_t count = wide ? ob__le32(p) : *p;
     if (count > OB_PICKLE_MAX_STRING)
         return ob__pickle_refuse(m, "a number of %zu bytes: at most %zu are allowed", count, OB_PICKLE_MAX_STRING);
-    status = take(m, count, &digits);
+    status = ob__pickle_take(m, count, &digits);
     if (status != OB_OK)
         return status;
     if (count > 8)
-        return push_new(m, (ob__pickle_value){OB_PICKLE_LONG, {.text = {(const char *)digits, count}}});
+        return ob__pickle_push_new(m, (ob__pickle_value){OB_PICKLE_LONG, {.text = {(const char *)digits, count}}});
     uint64_t bits = count > 0 && digits[count - 1] >= 0x80 ? UINT64_MAX : 0;
     for (size_t i = count; i > 0; i--)
         bits = bits << 8 | digits[i - 1];
     int64_t number;
     memcpy(&number, &bits, sizeof number);
-    return push_new(m, (ob__pickle_value){OB_PICKLE_INTEGER, {.integer = number}});
+    return ob__pickle_push_new(m, (ob__pickle_value){OB_PICKLE_INTEGER, {.integer = number}});
 }
 
 /* Eight bytes, the greatest first. */
 static ob_status op_real(ob__pickle_machine *m)
 {
     const unsigned char *p;
-    ob_status status = take(m, 8, &p);
+    ob_status status = ob__pickle_take(m, 8, &p);
     if (status != OB_OK)
         return status;
     uint64_t bits = 0;
@@ -198,7 +112,7 @@ static ob_status op_real(ob__pickle_machine *m)
         bits = bits << 8 | p[i];
     ob__pickle_value value = {OB_PICKLE_REAL, {false}};
     memcpy(&value.as.real, &bits, sizeof bits);
-    return push_new(m, value);
+    return ob__pickle_push_new(m, value);
 }
 
 /* BINUNICODE, BINSTRING, BINBYTES (u32 length), their SHORT_ kin (u8), BINUNICODE8 (u64). */
@@ -207,24 +121,24 @@ static ob_status op_string(ob__pickle_machine *m)
     unsigned char code = m->data[m->opcode_at];
     size_t width = code == 0x8d ? 8 : code == 'X' || code == 'T' || code == 'B' ? 4 : 1;
     const unsigned char *p, *text;
-    ob_status status = take(m, width, &p);
+    ob_status status = ob__pickle_take(m, width, &p);
     if (status != OB_OK)
         return status;
     uint64_t count = width == 8 ? ob__le64(p) : width == 4 ? ob__le32(p) : *p;
     if (count > OB_PICKLE_MAX_STRING)
         return ob__pickle_refuse(m, "a text of %" PRIu64 " bytes: at most %zu are allowed", count,
                                  OB_PICKLE_MAX_STRING);
-    status = take(m, (size_t)count, &text);
+    status = ob__pickle_take(m, (size_t)count, &text);
     if (status != OB_OK)
         return status;
-    return push_new(m, (ob__pickle_value){OB_PICKLE_STRING, {.text = {(const char *)text, (size_t)count}}});
+    return ob__pickle_push_new(m, (ob__pickle_value){OB_PICKLE_STRING, {.text = {(const char *)text, (size_t)count}}});
 }
 
 static ob_status op_empty(ob__pickle_machine *m)
 {
     unsigned char code = m->data[m->opcode_at];
     ob__pickle_kind kind = code == '}' ? OB_PICKLE_DICT : code == ')' ? OB_PICKLE_TUPLE : OB_PICKLE_LIST;
-    return push_new(m, (ob__pickle_value){kind, {.items = {NULL, 0, 0}}});
+    return ob__pickle_push_new(m, (ob__pickle_value){kind, {.items = {NULL, 0, 0}}});
 }
 
 /* TUPLE takes what is above the mark, TUPLE1 to TUPLE3 one to three values. */
@@ -233,12 +147,12 @@ static ob_status op_tuple(ob__pickle_machine *m)
     unsigned char code = m->data[m->opcode_at];
     ob__pickle_value **values, *tuple;
     size_t count = code == 't' ? 0 : (size_t)(code - 0x84);
-    ob_status status = code == 't' ? pop_mark(m, &values, &count) : pop(m, count, &values);
+    ob_status status = code == 't' ? ob__pickle_pop_mark(m, &values, &count) : ob__pickle_pop(m, count, &values);
     if (status == OB_OK)
         status = ob__pickle_value_create(m, OB_PICKLE_TUPLE, &tuple);
     if (status == OB_OK)
         status = ob__pickle_items_append(m, &tuple->as.items, values, count);
-    return status == OB_OK ? push(m, tuple) : status;
+    return status == OB_OK ? ob__pickle_push(m, tuple) : status;
 }
 
 /* APPEND takes one value, APPENDS and ADDITEMS what is above the mark. */
@@ -246,9 +160,10 @@ static ob_status op_append(ob__pickle_machine *m)
 {
     ob__pickle_value **values, *list;
     size_t count = 1;
-    ob_status status = m->data[m->opcode_at] == 'a' ? pop(m, 1, &values) : pop_mark(m, &values, &count);
+    ob_status status =
+        m->data[m->opcode_at] == 'a' ? ob__pickle_pop(m, 1, &values) : ob__pickle_pop_mark(m, &values, &count);
     if (status == OB_OK)
-        status = peek(m, OB_PICKLE_LIST, "list", &list);
+        status = ob__pickle_peek(m, OB_PICKLE_LIST, "list", &list);
     return status == OB_OK ? ob__pickle_items_append(m, &list->as.items, values, count) : status;
 }
 
@@ -257,41 +172,21 @@ static ob_status op_set_item(ob__pickle_machine *m)
 {
     ob__pickle_value **values, *dict;
     size_t count = 2;
-    ob_status status = m->data[m->opcode_at] == 's' ? pop(m, 2, &values) : pop_mark(m, &values, &count);
+    ob_status status =
+        m->data[m->opcode_at] == 's' ? ob__pickle_pop(m, 2, &values) : ob__pickle_pop_mark(m, &values, &count);
     if (status != OB_OK)
         return status;
     if (count % 2 != 0)
         return ob__pickle_refuse(m, "a key without a value");
-    status = peek(m, OB_PICKLE_DICT, "dict", &dict);
+    status = ob__pickle_peek(m, OB_PICKLE_DICT, "dict", &dict);
     return status == OB_OK ? ob__pickle_items_append(m, &dict->as.items, values, count) : status;
-}
-
-static ob_status memo_put(ob__pickle_machine *m, size_t index)
-{
-    if (index >= OB_PICKLE_MAX_MEMO)
-        return ob__pickle_refuse(m, "memo %zu: at most %zu are allowed", index, OB_PICKLE_MAX_MEMO);
-    size_t before = m->memo_capacity;
-    void *memo = m->memo;
-    if (!ob_array_reserve(&memo, &m->memo_capacity, index + 1, sizeof *m->memo))
-        return ob__pickle_no_memory(m);
-    m->memo = memo;
-    if (m->memo_capacity > before)
-        memset(m->memo + before, 0, (m->memo_capacity - before) * sizeof *m->memo);
-    ob__pickle_value **top;
-    ob_status status = pop(m, 1, &top);
-    if (status != OB_OK)
-        return status;
-    m->depth += 1; /* the value stays on the stack */
-    m->memo_count += m->memo[index] == NULL;
-    m->memo[index] = *top;
-    return OB_OK;
 }
 
 /* The index of BINPUT, BINGET (u8), LONG_BINPUT, LONG_BINGET (u32). */
 static ob_status take_index(ob__pickle_machine *m, bool wide, size_t *out)
 {
     const unsigned char *p;
-    ob_status status = take(m, wide ? 4 : 1, &p);
+    ob_status status = ob__pickle_take(m, wide ? 4 : 1, &p);
     if (status == OB_OK)
         *out = wide ? ob__le32(p) : *p;
     return status;
@@ -301,12 +196,12 @@ static ob_status op_put(ob__pickle_machine *m)
 {
     size_t index;
     ob_status status = take_index(m, m->data[m->opcode_at] == 'r', &index);
-    return status == OB_OK ? memo_put(m, index) : status;
+    return status == OB_OK ? ob__pickle_memo_put(m, index) : status;
 }
 
 static ob_status op_memoize(ob__pickle_machine *m)
 {
-    return memo_put(m, m->memo_count);
+    return ob__pickle_memo_put(m, m->memo_count);
 }
 
 static ob_status op_get(ob__pickle_machine *m)
@@ -317,14 +212,14 @@ static ob_status op_get(ob__pickle_machine *m)
         return status;
     if (index >= m->memo_capacity || m->memo[index] == NULL)
         return ob__pickle_refuse(m, "memo %zu was never set", index);
-    return push(m, m->memo[index]);
+    return ob__pickle_push(m, m->memo[index]);
 }
 
 static ob_status push_symbol(ob__pickle_machine *m, ob__pickle_text module, ob__pickle_text name)
 {
     const ob__pickle_symbol *symbol;
     ob_status status = ob__pickle_find_symbol(m, module, name, &symbol);
-    return status == OB_OK ? push_new(m, (ob__pickle_value){OB_PICKLE_SYMBOL, {.symbol = symbol}}) : status;
+    return status == OB_OK ? ob__pickle_push_new(m, (ob__pickle_value){OB_PICKLE_SYMBOL, {.symbol = symbol}}) : status;
 }
 
 static ob_status take_line(ob__pickle_machine *m, ob__pickle_text *out)
@@ -354,7 +249,7 @@ static ob_status op_global(ob__pickle_machine *m)
 static ob_status op_stack_global(ob__pickle_machine *m)
 {
     ob__pickle_value **names;
-    ob_status status = pop(m, 2, &names);
+    ob_status status = ob__pickle_pop(m, 2, &names);
     if (status != OB_OK)
         return status;
     if (names[0]->kind != OB_PICKLE_STRING || names[1]->kind != OB_PICKLE_STRING)
@@ -366,27 +261,27 @@ static ob_status op_stack_global(ob__pickle_machine *m)
 static ob_status op_call(ob__pickle_machine *m)
 {
     ob__pickle_value **values, *result;
-    ob_status status = pop(m, 2, &values);
+    ob_status status = ob__pickle_pop(m, 2, &values);
     if (status == OB_OK)
         status = ob__pickle_call(m, values[0], values[1], &result);
-    return status == OB_OK ? push(m, result) : status;
+    return status == OB_OK ? ob__pickle_push(m, result) : status;
 }
 
 /* Gives a dict its attributes, such as the versions of modules in _metadata; no weight is among them. */
 static ob_status op_build(ob__pickle_machine *m)
 {
     ob__pickle_value **state, *dict;
-    ob_status status = pop(m, 1, &state);
-    return status == OB_OK ? peek(m, OB_PICKLE_DICT, "dict", &dict) : status;
+    ob_status status = ob__pickle_pop(m, 1, &state);
+    return status == OB_OK ? ob__pickle_peek(m, OB_PICKLE_DICT, "dict", &dict) : status;
 }
 
 static ob_status op_persistent_id(ob__pickle_machine *m)
 {
     ob__pickle_value **id, *storage;
-    ob_status status = pop(m, 1, &id);
+    ob_status status = ob__pickle_pop(m, 1, &id);
     if (status == OB_OK)
         status = ob__pickle_resolve_id(m, *id, &storage);
-    return status == OB_OK ? push(m, storage) : status;
+    return status == OB_OK ? ob__pickle_push(m, storage) : status;
 }
 
 static const struct {
@@ -472,7 +367,7 @@ static ob_status step(ob__pickle_machine *m)
         return m->bytes == OB_PICKLE_MAX_BYTES
                    ? ob__pickle_refuse(m, "longer than the %zu bytes that are allowed", OB_PICKLE_MAX_BYTES)
                    : ob__pickle_refuse(m, "ends without STOP: incomplete download?");
-    ob_status status = take(m, 1, &code);
+    ob_status status = ob__pickle_take(m, 1, &code);
     if (status != OB_OK)
         return status;
     if (opcodes[*code].name == NULL)
@@ -491,7 +386,7 @@ ob_status ob__pickle_read(const unsigned char *data, size_t bytes, ob__pickle *o
                             .bytes = bytes < OB_PICKLE_MAX_BYTES ? bytes : OB_PICKLE_MAX_BYTES,
                             .pickle = &pickle,
                             .err = err};
-    ob_status status = OB_OK;
+    ob_status status = ob__pickle_stack_create(&m);
     while (status == OB_OK && !m.stopped)
         status = step(&m);
     ob_free(m.stack);

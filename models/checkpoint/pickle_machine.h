@@ -40,6 +40,22 @@ typedef struct ob__pickle_machine {
 ob_status ob__pickle_refuse(ob__pickle_machine *m, const char *format, ...) OB_PRINTF(2, 3);
 ob_status ob__pickle_no_memory(ob__pickle_machine *m);
 
+/* The next `count` bytes of the pickle. Errors: OB_ERR_MODEL where it ends before. */
+ob_status ob__pickle_take(ob__pickle_machine *m, size_t count, const unsigned char **out);
+
+/* The stack. Values that are popped stay readable until the next push; none is popped from below the last mark. Errors:
+ * OB_ERR_MODEL for too many values or too few. */
+ob_status ob__pickle_stack_create(ob__pickle_machine *m);
+ob_status ob__pickle_push(ob__pickle_machine *m, ob__pickle_value *value);
+ob_status ob__pickle_push_new(ob__pickle_machine *m, ob__pickle_value value);
+ob_status ob__pickle_pop(ob__pickle_machine *m, size_t count, ob__pickle_value ***out);
+/* All values above the last mark, and the mark. */
+ob_status ob__pickle_pop_mark(ob__pickle_machine *m, ob__pickle_value ***out, size_t *count);
+/* The value on top, which stays there and must be of a kind; `what` is its name. */
+ob_status ob__pickle_peek(ob__pickle_machine *m, ob__pickle_kind kind, const char *what, ob__pickle_value **out);
+/* Notes the value on top, which stays there. */
+ob_status ob__pickle_memo_put(ob__pickle_machine *m, size_t index);
+
 /* A zeroed value of the pickle's. Errors: too many values, no memory. */
 ob_status ob__pickle_value_create(ob__pickle_machine *m, ob__pickle_kind kind, ob__pickle_value **out);
 ob_status ob__pickle_items_append(ob__pickle_machine *m, ob__pickle_items *items, ob__pickle_value *const *values,

@@ -91,7 +91,7 @@ static ob_status sort_storages(ob__pickle *object, ob_error *err)
     return OB_OK;
 }
 
-/* The first storage of this key; `count` gets how many there are. */
+/* The first storage of this key, NULL: none; `count` gets how many there are. */
 static ob__pickle_storage **find_storages(const ob__pickle *object, ob__pickle_text key, size_t *count)
 {
     size_t low = 0, high = object->storage_count;
@@ -106,7 +106,7 @@ static ob__pickle_storage **find_storages(const ob__pickle *object, ob__pickle_t
     while (end < object->storage_count && compare_texts(object->storages[end]->key, key) == 0)
         end++;
     *count = end - low;
-    return object->storages + low;
+    return *count > 0 ? object->storages + low : NULL;
 }
 
 /* The bytes of the storage that the stream has reached. */

@@ -6,7 +6,6 @@
 #include "zip.h"
 
 #include <oberta/memory.h>
-#include <stdio.h>
 #include <string.h>
 
 #define MAX_DEFECTS 20

@@ -193,6 +193,40 @@ expect 6 'cannot create' $program fill-mask --attention nothere/page.html 'a <ma
 expect 5 'ruled out' $program fill-mask -d type=accelerator --attention page2.html 'a <mask>'
 nothing_left 'page2.html'
 
+# PyTorch's files: as published, and hostile ones, of which nothing is run and beside which nothing is opened
+bins="$data/goldens/container_f32"
+expect 0 'PyTorch zip, .*28 tensors' $program inspect "$bins/model_bin_zip"
+expect 0 'PyTorch legacy, .*28 tensors' $program inspect "$bins/model_bin_legacy"
+expect 0 'PyTorch zip, 4 shards, .*28 tensors' $program inspect "$bins/model_bin_shards"
+expect 0 '"container":"PyTorch legacy"' $program inspect --json "$bins/model_bin_legacy_views"
+for form in model model_bin_zip model_bin_legacy model_bin_shards model_bin_parameters model_bin_views; do
+    expect 0 '.' $program fill-mask --json -m "$bins/$form" 'a <mask> b'
+    [ "$form" = model ] && cp out.txt plain.txt
+    cmp -s out.txt plain.txt || {
+        echo "FAILED: $form predicts otherwise than its safetensors"
+        failed=$((failed + 1))
+    }
+done
+mkdir hostile
+cp "$bins"/model/*.json "$bins/model/merges.txt" hostile/
+{
+    printf '\200\002\212\012l\374\234F\371 j\250P\031.\200\002M\351\003.\200\002}.'
+    printf '\200\002cposix\nsystem\nU\014touch pwned.txt\205R.'
+} >hostile/pytorch_model.bin
+expect 3 "hostile/pytorch_model.bin: .*GLOBAL: global 'posix.system' is not among" $program inspect hostile
+expect 3 "hostile/pytorch_model.bin: .*GLOBAL: global 'posix.system' is not among" $program fill-mask -m hostile x
+[ ! -e pwned.txt ] || {
+    echo "FAILED: the pickle was run"
+    failed=$((failed + 1))
+}
+head -c 40000 "$bins/model_bin_zip/pytorch_model.bin" >hostile/pytorch_model.bin
+expect 3 'hostile/pytorch_model.bin: zip: .*incomplete download' $program inspect hostile
+rm hostile/pytorch_model.bin
+printf '{"weight_map":{"a":"../container_f32/model_bin_zip/pytorch_model.bin","b":"/etc/passwd"}}' \
+    >hostile/pytorch_model.bin.index.json
+expect 3 "bin.index.json: weight_map: file name '../container_f32/.*' begins with a dot" $program inspect hostile
+expect 3 "file name '/etc/passwd' is not a plain file name" $program inspect hostile
+
 # Wrong rows: stop names the place; skip writes an error row and goes on
 printf '{"text":"ok <mask>"}\n{"text":5}\nnot json\n{"text":"\377"}\n{"text":"fine <mask>"}\n' >poison.jsonl
 job poison.yaml 'inputs: {path: poison.jsonl}' 'output: {path: p.jsonl}'
@@ -328,6 +362,25 @@ expect 2 'excludes --model' $program bench -m "$demo" --shape roberta-base
 expect 2 'in the model.s folder' $program bench -m "$demo" --dump-hidden "$demo/x.safetensors"
 expect 2 'no argument is taken' $program bench 2x8
 nothing_left 'trace.json.*'
+
+# Questions and entities
+printf '{"id":1,"question":"What is it?","context":"The quick brown fox jumps."}\n{"question":"","context":"x"}\n{"question":"x"}\n' >questions.jsonl
+job questions.yaml 'task: question-answering' 'inputs: {path: questions.jsonl}' 'on_error: skip'
+qa="-m $data/goldens/qa/model -q questions.yaml"
+expect 4 '^\{"row":0,"id":1,"score":0.29[0-9]*,"start":0,"end":9,"answer":"The quick"\}$' $program run $qa
+expect 4 'question: is empty' $program run $qa
+expect 4 'context: the field is missing' $program run $qa
+expect 4 '"answer":"The quick","answers":\[\{' $program run -s question_answering.top_k=2 $qa
+printf 'question\tcontext\nWhat is it?\tThe quick brown fox jumps.\n' >questions.tsv
+expect 0 '"answer":"The quick"' $program run -s inputs.path=questions.tsv $qa
+expect 3 'no question-answering head' $program run -q questions.yaml
+expect 2 'max_seq_len: 65 is more than the 64' $program run -s question_answering.max_seq_len=65 $qa
+job entities.yaml 'task: token-classification' 'inputs: {path: texts.txt}' 'token_classification: {aggregation_strategy: simple}'
+tokens="-m $data/goldens/tokcls/model -q entities.yaml"
+expect 0 '"entities":\[\{"entity_group":"PER","score":0.83594[0-9]*,"word":"I","start":0,"end":1\}' $program run $tokens
+expect 0 '"entity":"B-PER","score":0.83594[0-9]*,"index":1,"word":"I"' $program run \
+    -s token_classification.aggregation_strategy=none $tokens
+expect 2 'stride: 62 leaves nothing new' $program run -s token_classification.stride=62 $tokens
 
 # Other commands
 expect 0 'usable' $program devices

@@ -45,6 +45,10 @@ typedef struct ob_row_source {
     void *user;
 } ob_row_source;
 
+/* Fills a cleared `row` from one JSON object, as a line of a JSONL input; `spec` names its fields. A wrong row is not
+ * an error here: see row->defect. Number, file and line are the caller's. Errors: OB_ERR_OUT_OF_MEMORY. */
+ob_status ob_row_parse_json(const ob_input_spec *spec, const char *text, size_t bytes, ob_row *row, ob_error *err);
+
 typedef struct ob_reader ob_reader;
 
 /* Opens the first input; each following one when the one before is at its end. Errors: OB_ERR_IO, and OB_ERR_INPUT
