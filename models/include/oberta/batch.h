@@ -45,7 +45,8 @@ typedef struct ob_batch {
     int32_t *position_ids;   /* (token_count) */
     int32_t *token_type_ids; /* (token_count) */
     int32_t *attention_mask; /* (token_count) 1 keep, 0 drop; NULL: all kept */
-    float *head_mask;        /* (sequence_count, layers, heads) factors of attention after softmax; NULL: ones */
+    float *head_mask;        /* (sequence_count, layers, heads) finite factors of attention after softmax, of
+                                cross-attention too; NULL: ones */
     size_t position_count;
     int32_t *positions;  /* (position_count) indices into the flat tokens, for what the LM head gives */
     int32_t *target_ids; /* (position_count) for TARGET_SCORES, else NULL */

@@ -17,7 +17,8 @@ typedef struct ob_roberta_options {
     size_t max_length;    /* the longest sequence; 0: the model's own limit */
     ob_head head;         /* to load; NONE: the encoder alone */
     bool pooler;          /* load the pooler (multiple choice loads it anyway) */
-    unsigned want;        /* of ob_want: all that batches may want; sizes memory for attention maps and hidden states */
+    unsigned want; /* of ob_want: all that batches may want; memory for attention maps, target scores and more than one
+                      pooling at a time is there only where this says so */
     size_t max_encoder_tokens; /* of a batch, and of one encoder sequence: for cross-attention; 0: none come */
     size_t top_k;     /* the most that a batch will ask for; more than OB_TOP_K_MAX is chosen on the host; 0: none */
     const char *gemm; /* provider of matrix products: "auto", "tile", "block", "clblast", "ref" */
@@ -26,7 +27,8 @@ typedef struct ob_roberta_options {
 void ob_roberta_options_default(ob_roberta_options *options);
 
 /* Checks that the checkpoint has every tensor that is needed, in its shape: all defects are listed (OB_ERR_MODEL),
- * before any device memory is taken. Names and where they may be prefixed: spec of the checkpoint in weights.c. */
+ * before any device memory is taken. A head or pooler that the file lacks is a defect with a line of its own: nothing
+ * is ever made up. Names and their variants: tensor_finder.c. */
 ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint *checkpoint, ob_head head, bool pooler,
                            ob_error *err);
 
@@ -42,12 +44,15 @@ typedef struct ob_roberta_memory {
 } ob_roberta_memory;
 ob_roberta_memory ob_roberta_estimate(const ob_roberta_config *config, ob_head head, size_t tokens);
 
-/* Uploads and packs the weights, builds all kernels, allocates all activations: nothing of this happens later. */
+/* Uploads and packs the weights, builds all kernels, allocates all activations: nothing of this happens later, but that
+ * the first head_mask and the first attention maps build their program. Of pruned heads nothing is uploaded. `config`
+ * and `checkpoint` are not needed after it. */
 ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, const ob_checkpoint *checkpoint,
                             const ob_roberta_options *options, ob_roberta **out, ob_error *err);
 void ob_roberta_destroy(ob_roberta *model);
 
-/* Runs one batch and waits for it. Ids, types and positions are checked against the config (OB_ERR_INPUT). Arrays of
+/* Runs one batch and waits for it. Every number of it is checked against the config (OB_ERR_INPUT). A decoder with
+ * cross-attention passes it by for a batch without encoder states. Arrays of
  * `result` that are wanted are allocated (or reused when it comes from an earlier run of at least this size: pass a
  * zeroed struct at first) and belong to the caller. */
 ob_status ob_roberta_run(ob_roberta *model, const ob_batch *batch, ob_result *result, ob_error *err);
