@@ -99,17 +99,6 @@ static void close_folder(cli_folder *f)
     ob_roberta_config_release(&f->config);
 }
 
-/* Names come from the file, so control characters are shown, never sent. */
-static void print_lines(FILE *file, const ob_strbuf *text)
-{
-    for (const char *line = ob_strbuf_text(text); *line != '\0';) {
-        size_t length = strcspn(line, "\n");
-        cli_print_text(file, line, length);
-        fputc('\n', file);
-        line += length + (line[length] == '\n');
-    }
-}
-
 /* Messages to standard error; for machines also the list of them. */
 static int report_defects(const cli_context *ctx, const defects *all)
 {
@@ -131,7 +120,7 @@ static int report_defects(const cli_context *ctx, const defects *all)
     ob_strbuf_release(&json);
     fflush(stdout);
     fputs(red ? "\033[31m" : "", stderr);
-    print_lines(stderr, &all->text);
+    cli_print_lines(stderr, ob_strbuf_text(&all->text));
     fputs(red ? "\033[0m" : "", stderr);
     return ob_status_exit_code(all->first);
 }
@@ -152,7 +141,7 @@ static int report_folder(const cli_context *ctx, const cli_folder *f)
     } else if (ctx->json) {
         fputs(ob_strbuf_text(&out), stdout);
     } else {
-        print_lines(stdout, &out);
+        cli_print_lines(stdout, ob_strbuf_text(&out));
     }
     ob_strbuf_release(&out);
     return status;

@@ -60,6 +60,27 @@ job forward.yaml 'task: forward' 'inputs: {path: texts.txt}' 'output: {path: f.s
 expect 0 'done' $program run forward.yaml
 expect 0 'last_hidden_state.0.*logits.1|logits.1.*last_hidden_state.0' sh -c 'head -c 2000 f.safetensors | tr -d "\0"'
 
+# --check says what each task would do
+plan() { # plan TASK MODEL TEXT [LINE...]
+    task=$1 folder=$2 says=$3
+    shift 3
+    { printf '%s\n' "model: {path: $data/goldens/$folder/model}" "task: $task" 'inputs: {path: rows.jsonl}' \
+        'output: {path: plan.jsonl}' "$@"; } >plan.yaml
+    expect 0 "^task     $task: $says" $program run --check plan.yaml
+}
+plan text-classification seqcls3 'top_k all, function_to_apply sigmoid' \
+    'text_classification: {top_k: null, function_to_apply: sigmoid}'
+plan token-classification tokcls 'aggregation_strategy max, long texts in windows that share 8 tokens' \
+    'token_classification: {aggregation_strategy: max, stride: 8}'
+plan question-answering qa 'top_k 2, answers of up to 5 words, .*, or no answer' \
+    'question_answering: {top_k: 2, max_answer_len: 5, handle_impossible_answer: true}'
+plan multiple-choice mchoice 'a sequence for each choice'
+plan pseudo-log-likelihood mlm12 'a sequence for each token'
+plan feature-extraction pooler 'pooling pooler, normalized' 'feature_extraction: {pooling: pooler, normalize: true}'
+plan forward cross 'hidden_states, attentions' 'forward: {outputs: [hidden_states, attentions]}'
+expect 0 '"task":"forward","options":"hidden_states, attentions",.*"max_length":40,' $program run --check --json plan.yaml
+nothing_left plan.jsonl
+
 # The same bits whatever the batch: alone, in order, sorted, with a small budget
 i=0
 while [ $i -lt 40 ]; do

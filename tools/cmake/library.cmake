@@ -45,6 +45,7 @@ add_library(oberta_cli OBJECT
     host/cli/inspect_report.c
     host/cli/main.c
     host/cli/options.c
+    host/cli/plan.c
     host/cli/print.c
     host/cli/progress.c
     host/cli/tokenize_options.c
