@@ -175,7 +175,25 @@ static void test_tokenizer_json_comes_first(void **state)
     remove_folder(folder);
 }
 
-/* A million windows of a million tokens each are refused, not allocated. */
+/* The ids around a text count as they stand in post_processor, in the vocabulary or not: a model must be asked for
+ * them. */
+static void test_greatest_id_counts_special_tokens(void **state)
+{
+    (void)state;
+    char *folder = make_folder();
+    ob_tokenizer *tokenizer = NULL;
+    ob_error err;
+    ob_error_clear(&err);
+    const variant far = {.post_processor = "{\"type\":\"RobertaProcessing\",\"sep\":[\"</s>\",900],\"cls\":[\"<s>\",0],"
+                                           "\"trim_offsets\":true,\"add_prefix_space\":false}"};
+    write_variant(folder, &far);
+    test_ok(ob_tokenizer_open(folder, &tokenizer, &err), &err);
+    assert_int_equal(ob_tokenizer_max_id(tokenizer), 900);
+    ob_tokenizer_close(tokenizer);
+    remove_folder(folder);
+}
+
+/* Windows that would take gigabytes are refused, not allocated. */
 static void test_too_many_windows_are_refused(void **state)
 {
     (void)state;
@@ -214,9 +232,9 @@ static void test_too_many_windows_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_other_kinds_are_refused),         cmocka_unit_test(test_defects_are_listed_together),
-        cmocka_unit_test(test_missing_files_say_what_is_there), cmocka_unit_test(test_tokenizer_json_comes_first),
-        cmocka_unit_test(test_too_many_windows_are_refused),
+        cmocka_unit_test(test_other_kinds_are_refused),           cmocka_unit_test(test_defects_are_listed_together),
+        cmocka_unit_test(test_missing_files_say_what_is_there),   cmocka_unit_test(test_tokenizer_json_comes_first),
+        cmocka_unit_test(test_greatest_id_counts_special_tokens), cmocka_unit_test(test_too_many_windows_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

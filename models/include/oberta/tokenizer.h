@@ -117,9 +117,11 @@ typedef enum ob_special_token {
     OB_TOKEN_MASK,
     OB_SPECIAL_TOKEN_COUNT
 } ob_special_token;
+/* -1 where the folder names none and the vocabulary lacks the usual one. */
 OB_API int32_t ob_tokenizer_special_id(const ob_tokenizer *tokenizer, ob_special_token which);
 
 OB_API size_t ob_tokenizer_vocab_size(const ob_tokenizer *tokenizer); /* tokens, added ones included */
+/* The greatest id that any text can give. */
 OB_API int32_t ob_tokenizer_max_id(const ob_tokenizer *tokenizer);
 /* tokenizer_config.json's padding_side is left; its clean_up_tokenization_spaces (false where it says nothing). */
 OB_API bool ob_tokenizer_pads_left(const ob_tokenizer *tokenizer);
@@ -128,8 +130,8 @@ OB_API bool ob_tokenizer_cleans_up_spaces(const ob_tokenizer *tokenizer);
 OB_API size_t ob_tokenizer_model_max_length(const ob_tokenizer *tokenizer);
 OB_API bool ob_tokenizer_adds_prefix_space(const ob_tokenizer *tokenizer);
 OB_API bool ob_tokenizer_trims_offsets(const ob_tokenizer *tokenizer);
-OB_API size_t
-ob_tokenizer_added_count(const ob_tokenizer *tokenizer); /* tokens that are looked for before the pattern */
+/* Tokens that are looked for before the pattern. */
+OB_API size_t ob_tokenizer_added_count(const ob_tokenizer *tokenizer);
 
 #ifdef __cplusplus
 }
