@@ -150,7 +150,8 @@ expect 3 'gulp' $program inspect broken
 expect 3 'model.safetensors: file is 100000 bytes' $program inspect broken
 expect 3 'broken: tokenizer_config.json:1:1' $program inspect broken
 expect 3 'broken: merges.txt is missing' $program inspect broken
-expect 0 '^4$' sh -c "$program inspect broken 2>&1 | grep -c '^broken: '"
+expect 0 '^4$' sh -c "$program inspect broken 2>&1 | grep -c '^broken[:/]'"
+expect 3 '^nowhere: no such folder$' $program inspect nowhere
 expect 3 '"usable":false,"errors":\["broken: ' $program inspect --json broken
 cp "$demo/config.json" "$demo/model.safetensors" broken/
 rm broken/vocab.json broken/tokenizer_config.json
