@@ -11,6 +11,8 @@
 
 static ob_status open_task(ob__task_context *ctx, ob_error *err)
 {
+    if (ctx->mask_id < 0)
+        return ob_error_set(err, OB_ERR_MODEL, "%s: the tokenizer has no mask token", ctx->model_path);
     ctx->needs = (ob__task_needs){.head = OB_HEAD_LM, .want = OB_WANT_TARGET_SCORES};
     return ob__task_check_format(ctx->job, OB_RECORD_SCORE, "scores", err);
 }

@@ -52,13 +52,14 @@ static bool has_code(const archive *a)
 static ob_status check_stored(const archive *a, ob_error *err)
 {
     for (size_t i = 0; i < a->zip.count; i++) {
-        ob__pickle_text name = {a->zip.members[i].name, a->zip.members[i].name_bytes};
-        if (a->zip.members[i].compressed)
+        const ob__zip_member *member = &a->zip.members[i];
+        ob__pickle_text name = {member->name, member->name_bytes};
+        if (member->method != 0)
             return ob_error_set(
                 err, OB_ERR_MODEL,
-                "zip: member '%s' is compressed, but PyTorch stores its members: pack them anew without "
-                "compression ('zip -0')",
-                ob__pickle_printable(name).text);
+                "zip: member '%s' is compressed (method %u%s), but PyTorch stores its members: pack them "
+                "anew without compression ('zip -0')",
+                ob__pickle_printable(name).text, member->method, member->method == 8 ? ", deflate" : "");
     }
     return OB_OK;
 }

@@ -227,7 +227,7 @@ static ob_status read_member(const unsigned char *data, const directory *where, 
     if (compressed > where->begin || begin > where->begin)
         return refuse_member(member, "it reaches beyond the file's members: incomplete download?", err);
     member->bytes = (size_t)compressed;
-    member->compressed = method != 0;
+    member->method = method;
     member->begin = (size_t)begin;
     return read_local(data, where->begin, method, size, member, err);
 }

@@ -18,7 +18,7 @@ typedef struct ob__zip_member {
     size_t name_bytes;
     const unsigned char *data;
     size_t bytes;      /* as they lie in the file */
-    bool compressed;   /* so that data are not the member's own */
+    unsigned method;   /* 0: stored; otherwise data are not the member's own */
     size_t begin, end; /* offsets: the local header, the first byte after the data */
 } ob__zip_member;
 

@@ -37,7 +37,18 @@ static ob_status put_into_vocab(ob_tokenizer *t, const char *content, size_t byt
         ob_log(OB_LOG_WARN, "tokenizer", "added token '%.60s': its id %lld is not the next free one; it gets %d",
                content, (long long)id, (int)next);
     *out = next;
-    return ob__vocab_add(&t->bpe.vocab, content, bytes, next, err);
+    if (ob__vocab_add(&t->bpe.vocab, content, bytes, next, err) != OB_OK)
+        return ob_error_status(err);
+    t->bpe.vocab.tokens[next].foreign = true;
+    return OB_OK;
+}
+
+static void set_flags(ob__added_token *token, ob__added_flags flags)
+{
+    if (!token->special)
+        token->in_pass[flags.normalized] = true;
+    token->special = token->special || flags.special;
+    token->flags = flags;
 }
 
 ob_status ob__added_token_add(ob_tokenizer *t, const char *content, json_int_t id, ob__added_flags flags, ob_error *err)
@@ -61,34 +72,36 @@ ob_status ob__added_token_add(ob_tokenizer *t, const char *content, json_int_t i
         token->added = (uint32_t)++t->added_count;
         t->max_added_id = t->max_added_id > known ? t->max_added_id : known;
     }
-    t->added[token->added - 1].flags = flags;
+    set_flags(&t->added[token->added - 1], flags);
     return OB_OK;
 }
 
-/* Those that are not normalized first, each half in the order of bytes. */
 static int compare_tokens(const void *a, const void *b)
 {
-    const ob__added_token *x = a, *y = b;
-    if (x->flags.normalized != y->flags.normalized)
-        return x->flags.normalized ? 1 : -1;
-    return strcmp(x->content, y->content);
+    return strcmp(((const ob__added_token *)a)->content, ((const ob__added_token *)b)->content);
 }
 
-void ob__added_tokens_index(ob_tokenizer *t)
+ob_status ob__added_tokens_index(ob_tokenizer *t, ob_error *err)
 {
-    if (t->added_count > 0)
-        qsort(t->added, t->added_count, sizeof *t->added, compare_tokens);
-    size_t at = 0;
-    for (int half = 0; half < 2; half++)
+    size_t count = 0;
+    t->sorted = ob_calloc(2 * t->added_count, sizeof *t->sorted);
+    if (t->sorted == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu added tokens", t->added_count);
+    for (int pass = 0; pass < 2; pass++) {
+        size_t at = count;
+        for (size_t i = 0; i < t->added_count; i++)
+            if (t->added[i].in_pass[pass])
+                t->sorted[count++] = t->added[i];
+        if (count > at)
+            qsort(t->sorted + at, count - at, sizeof *t->sorted, compare_tokens);
         for (int byte = 0; byte < 256; byte++) {
-            t->first_bytes[half][byte].begin = at;
-            while (at < t->added_count && t->added[at].flags.normalized == (half == 1) &&
-                   (unsigned char)t->added[at].content[0] == byte) {
-                t->bpe.vocab.tokens[t->added[at].id].added = (uint32_t)at + 1;
+            size_t begin = at;
+            while (at < count && (unsigned char)t->sorted[at].content[0] == byte)
                 at++;
-            }
-            t->first_bytes[half][byte].end = at;
+            t->first_bytes[pass][byte] = (ob__range){begin, at};
         }
+    }
+    return OB_OK;
 }
 
 /* The first of the sorted tokens of `range`, alike up to `depth`, whose next byte is `byte` or a greater one. */
@@ -96,7 +109,7 @@ static size_t lower_bound(const ob_tokenizer *t, ob__range range, size_t depth, 
 {
     while (range.begin < range.end) {
         size_t middle = range.begin + (range.end - range.begin) / 2;
-        if ((unsigned char)t->added[middle].content[depth] < byte)
+        if ((unsigned char)t->sorted[middle].content[depth] < byte)
             range.begin = middle + 1;
         else
             range.end = middle;
@@ -109,8 +122,8 @@ static const ob__added_token *longest_at(const ob_tokenizer *t, ob__range range,
 {
     const ob__added_token *best = NULL;
     for (size_t depth = 1; range.begin < range.end; depth++) {
-        if (t->added[range.begin].bytes == depth)
-            best = &t->added[range.begin];
+        if (t->sorted[range.begin].bytes == depth)
+            best = &t->sorted[range.begin];
         if (depth == bytes || text[depth] == '\0')
             break;
         int byte = (unsigned char)text[depth];
@@ -165,7 +178,7 @@ bool ob__added_token_find(const ob_tokenizer *t, const ob__added_search *s, size
             token = longest_at(t, range, s->text + at, s->end - at);
         if (token == NULL) {
             at++;
-        } else if ((s->split_special && token->flags.special) ||
+        } else if ((s->split_special && token->special) ||
                    (token->flags.single_word && inside_word(s, at, at + token->bytes))) {
             at += token->bytes; /* its text stays text, and no other token begins in it */
         } else {

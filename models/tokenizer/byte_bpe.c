@@ -214,7 +214,8 @@ static int32_t whole_token(const ob__bpe *bpe, ob_tokenizer_cache *cache, const 
     for (size_t i = 0; i < bytes; i++)
         ob_strbuf_append(&cache->mapped, symbol, ob_utf8_encode(ob__byte_to_char((unsigned char)piece[i]), symbol));
     *ok = !cache->mapped.failed;
-    return *ok ? ob__vocab_find(&bpe->vocab, ob_strbuf_text(&cache->mapped), cache->mapped.length) : -1;
+    int32_t id = *ok ? ob__vocab_find(&bpe->vocab, ob_strbuf_text(&cache->mapped), cache->mapped.length) : -1;
+    return id >= 0 && bpe->vocab.tokens[id].foreign ? -1 : id;
 }
 
 /* Without the memory of pieces: cache->symbols gets the tokens. */

@@ -65,6 +65,13 @@ static const json_t *given_value(const token_reader *r, const char *key)
     return value == NULL || json_is_null(value) ? NULL : value;
 }
 
+/* The content of a role, NULL where the files name none and `defaults` do not count. */
+static const char *role_content(const token_reader *r, size_t i, bool defaults)
+{
+    const char *content = content_of(given_value(r, roles[i].key));
+    return content == NULL && defaults ? roles[i].content : content;
+}
+
 static bool is_named(const json_t *list, const char *content)
 {
     size_t i;
@@ -82,9 +89,7 @@ static bool is_named(const json_t *list, const char *content)
 static bool is_special(const token_reader *r, const char *content, bool defaults)
 {
     for (size_t i = 0; i < ROLE_COUNT; i++) {
-        const char *other = content_of(given_value(r, roles[i].key));
-        if (other == NULL && defaults && r->files->roberta)
-            other = roles[i].content;
+        const char *other = role_content(r, i, defaults && r->files->roberta);
         if (other != NULL && strcmp(other, content) == 0)
             return true;
     }
@@ -123,11 +128,24 @@ static ob_status list_decoder(token_reader *r)
     return OB_OK;
 }
 
-/* added_tokens.json: token -> id. A token that tokenizer.json has under the same id is left to it. */
-static ob_status list_added(token_reader *r)
+static int compare_ids(const void *a, const void *b)
 {
-    const char *content;
+    const entry *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* tokenizer.json's list as entries, and the tokens of added_tokens.json, whose ids give way to that list's. */
+static ob_status list_older_files(token_reader *r)
+{
+    const json_t *list = json_object_get(r->files->root, "added_tokens");
+    size_t i, taken = json_array_size(list);
     json_t *value;
+    const char *content;
+    json_array_foreach(
+        list, i, value) if (add_entry(r, content_of(value), json_integer_value(json_object_get(value, "id")),
+                                      flags_of(value, false, &r->notes)) != OB_OK) return ob_error_status(r->notes.err);
+    if (taken > 0)
+        qsort(r->entries, taken, sizeof *r->entries, compare_ids);
     r->notes.file = "added_tokens.json";
     if (json_object_size(r->files->added) > MAX_LISTED)
         return ob_error_set(r->notes.err, OB_ERR_MODEL, "added_tokens.json: more than %d tokens", MAX_LISTED);
@@ -138,20 +156,13 @@ static ob_status list_added(token_reader *r)
             ob__note(&r->notes, OB_ERR_MODEL, "'%.60s': its id is not between 0 and 16,777,215", content);
             continue;
         }
+        entry key = {.id = (json_int_t)id};
         bool special = is_special(r, content, false);
-        const ob__added_token *known = ob__added_token_named(r->tokenizer, content);
-        if ((known == NULL || known->id != (int32_t)id) &&
-            add_entry(r, content, (json_int_t)id, (ob__added_flags){.normalized = !special, .special = special}) !=
-                OB_OK)
+        if ((taken == 0 || bsearch(&key, r->entries, taken, sizeof key, compare_ids) == NULL) &&
+            add_entry(r, content, key.id, (ob__added_flags){.normalized = !special, .special = special}) != OB_OK)
             return ob_error_status(r->notes.err);
     }
     return OB_OK;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    const entry *x = a, *y = b;
-    return (x->id > y->id) - (x->id < y->id);
 }
 
 /* In ascending order of ids, so that tokens which the vocabulary lacks get theirs. */
@@ -161,9 +172,6 @@ static ob_status add_entries(token_reader *r)
         qsort(r->entries, r->count, sizeof *r->entries, compare_ids);
     for (size_t i = 0; i < r->count; i++) {
         entry *e = &r->entries[i];
-        const ob__added_token *known = ob__added_token_named(r->tokenizer, e->content);
-        if (known != NULL && memcmp(&known->flags, &e->flags, sizeof e->flags) == 0)
-            continue;
         e->flags.special = e->flags.special || is_special(r, e->content, true);
         if (ob__added_token_add(r->tokenizer, e->content, e->id, e->flags, r->notes.err) != OB_OK)
             return ob_error_status(r->notes.err);
@@ -212,17 +220,29 @@ static bool listed_flags(token_reader *r, const char *content, ob__added_flags *
     return false;
 }
 
-/* A special token given as a string, or left out. */
+/* A special token given as a string, or left out. `role`: one that has a name; others only have a list. */
 static ob_status add_plain(token_reader *r, const char *content, bool role, bool mask)
 {
     ob__added_flags flags = {.special = true};
+    bool replaces = role && r->files->root == NULL; /* files of old come with a class that gives its tokens flags */
     if (mask && r->files->roberta)
-        flags.lstrip = true; /* it takes the white space before it; so trained models saw it */
-    else if (r->files->root != NULL && ob__added_token_named(r->tokenizer, content) != NULL)
+        flags.lstrip = replaces = true; /* it takes the white space before it; so trained models saw it */
+    else
+        flags.normalized = replaces;
+    if (!replaces && ob__added_token_named(r->tokenizer, content) != NULL)
         return OB_OK;
-    else if (r->files->root == NULL && role)
-        flags.normalized = true;
     return ob__added_token_add(r->tokenizer, content, -1, flags, r->notes.err);
+}
+
+/* Of several special tokens with one content only the first counts. */
+static bool is_repeated(const token_reader *r, const char *content, size_t role)
+{
+    for (size_t i = 0; i < role; i++) {
+        const char *other = role_content(r, i, r->files->roberta);
+        if (other != NULL && strcmp(other, content) == 0)
+            return true;
+    }
+    return false;
 }
 
 static ob_status add_role(token_reader *r, size_t i, int32_t ids[ROLE_COUNT])
@@ -235,14 +255,17 @@ static ob_status add_role(token_reader *r, size_t i, int32_t ids[ROLE_COUNT])
         ob__note(&r->notes, OB_ERR_MODEL, "%s: a string, or an object with a content, is expected", roles[i].key);
         return OB_OK;
     }
-    if (content != NULL && listed_flags(r, content, &flags)) {
+    if (content != NULL && is_repeated(r, content, i)) {
+        status = OB_OK; /* has its token already */
+    } else if (content != NULL && listed_flags(r, content, &flags)) {
         flags.special = true;
         status = ob__added_token_add(r->tokenizer, content, -1, flags, r->notes.err);
     } else if (json_is_object(value)) {
         status = ob__added_token_add(r->tokenizer, content, -1, flags_of(value, true, &r->notes), r->notes.err);
     } else if (content != NULL || r->files->roberta) {
         content = content != NULL ? content : roles[i].content;
-        status = add_plain(r, content, true, roles[i].role == OB_TOKEN_MASK);
+        if (!is_repeated(r, content, i))
+            status = add_plain(r, content, true, roles[i].role == OB_TOKEN_MASK);
     } else {
         content = roles[i].content; /* no token of this role; by its usual name it may still be found */
     }
@@ -257,6 +280,8 @@ static ob_status add_listed(token_reader *r, const json_t *value)
         ob__note(&r->notes, OB_ERR_MODEL, "a list of special tokens holds something that is no token");
         return OB_OK;
     }
+    if (is_repeated(r, content, ROLE_COUNT))
+        return OB_OK;
     if (!json_is_object(value))
         return add_plain(r, content, false, false);
     return ob__added_token_add(r->tokenizer, content, -1, flags_of(value, true, &r->notes), r->notes.err);
@@ -295,7 +320,7 @@ static ob_status read_all(token_reader *r)
     find_lists(r);
     ob_status status = add_serialized(r);
     if (status == OB_OK && r->notes.count == 0)
-        status = r->decoder != NULL ? list_decoder(r) : list_added(r);
+        status = r->decoder != NULL ? list_decoder(r) : list_older_files(r);
     if (status == OB_OK)
         status = add_entries(r);
     int32_t ids[ROLE_COUNT];

@@ -95,7 +95,7 @@ static void count_missing_bytes(ob_tokenizer *t)
 }
 
 /* What was read of the files becomes the tokenizer. */
-static ob_status build(ob_tokenizer *t, const char *folder, ob__token_files *files, ob_error *err)
+static ob_status fill(ob_tokenizer *t, const char *folder, ob__token_files *files, ob_error *err)
 {
     ob_status status = ob__tokenizer_read_config(t, files, err);
     if (status == OB_OK)
@@ -106,20 +106,40 @@ static ob_status build(ob_tokenizer *t, const char *folder, ob__token_files *fil
         return status;
     t->vocab_count = t->bpe.vocab.token_count;
     count_missing_bytes(t);
-    if (ob__tokenizer_read_tokens(t, files, err) != OB_OK)
-        return ob_error_status(err);
-    ob__added_tokens_index(t);
-    return OB_OK;
+    status = ob__tokenizer_read_tokens(t, files, err);
+    return status == OB_OK ? ob__added_tokens_index(t, err) : status;
 }
 
-ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err)
+ob_status ob__tokenizer_build(const char *folder, ob__token_files *files, ob_tokenizer **out, ob_error *err)
 {
-    json_t *root = NULL, *config = NULL, *map = NULL, *added = NULL;
     ob_tokenizer *t = ob_calloc(1, sizeof *t);
     if (t == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the tokenizer");
     t->use_regex = true;
     t->bpe.unk_id = -1;
+    ob_status status = fill(t, folder, files, err);
+    if (status == OB_OK)
+        *out = t;
+    else
+        ob_tokenizer_close(t);
+    return status;
+}
+
+/* No tokenizer comes of the other files, but the defects of vocabulary and merges are told, too. */
+static ob_status add_vocab_defects(const char *folder, ob_status status, ob_error *err)
+{
+    ob_error part;
+    ob_error_clear(&part);
+    ob_tokenizer *t = ob_calloc(1, sizeof *t);
+    if (t != NULL && read_vocab_merges(t, folder, &part) != OB_OK)
+        status = add_defect(status, &part, err);
+    ob_tokenizer_close(t);
+    return status;
+}
+
+ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err)
+{
+    json_t *root = NULL, *config = NULL, *map = NULL, *added = NULL;
     const struct {
         const char *name;
         size_t limit;
@@ -136,23 +156,15 @@ ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *er
         if (ob__json_load(folder, parts[i].name, parts[i].limit, parts[i].real, parts[i].out, &part) != OB_OK)
             status = add_defect(status, &part, err);
     }
-    if (status != OB_OK && !has_tokenizer_json(folder)) {
-        ob_error part; /* no tokenizer comes of it, but its defects are told, too */
-        ob_error_clear(&part);
-        if (read_vocab_merges(t, folder, &part) != OB_OK)
-            status = add_defect(status, &part, err);
-    }
+    if (status != OB_OK && !has_tokenizer_json(folder))
+        status = add_vocab_defects(folder, status, err);
     ob__token_files files = {.root = root, .config = config, .map = map, .added = added};
     if (status == OB_OK)
-        status = build(t, folder, &files, err);
+        status = ob__tokenizer_build(folder, &files, out, err);
     json_decref(root);
     json_decref(config);
     json_decref(map);
     json_decref(added);
-    if (status == OB_OK)
-        *out = t;
-    else
-        ob_tokenizer_close(t);
     return status;
 }
 
@@ -161,6 +173,7 @@ void ob_tokenizer_close(ob_tokenizer *t)
     if (t == NULL)
         return;
     ob_free(t->added);
+    ob_free(t->sorted);
     ob__merges_release(&t->bpe.merges);
     ob__vocab_release(&t->bpe.vocab);
     ob_free(t);
@@ -180,7 +193,7 @@ bool ob_tokenizer_is_special(const ob_tokenizer *t, int32_t id)
 {
     const ob__vocab *vocab = &t->bpe.vocab;
     return id >= 0 && (size_t)id < vocab->id_count && vocab->tokens[id].added > 0 &&
-           t->added[vocab->tokens[id].added - 1].flags.special;
+           t->added[vocab->tokens[id].added - 1].special;
 }
 
 int32_t ob_tokenizer_special_id(const ob_tokenizer *t, ob_special_token which)

@@ -19,7 +19,10 @@ typedef struct ob__added_token {
     const char *content; /* the vocabulary's */
     size_t bytes;
     int32_t id;
-    ob__added_flags flags;
+    ob__added_flags flags; /* the last ones that it was given */
+    bool special;          /* once special, always so */
+    bool in_pass[2];       /* searched for as `normalized` false, true: as it was when it first became special, and
+                              whenever it was added before that */
 } ob__added_token;
 
 /* What stands around texts, and how offsets are trimmed: tokenizer.json's post_processor. */
@@ -36,7 +39,8 @@ struct ob_tokenizer {
     size_t added_count, added_capacity;
     int32_t max_added_id;
     size_t vocab_count;            /* tokens of the file itself */
-    ob__range first_bytes[2][256]; /* by `normalized`: the added tokens that begin with a byte; most bytes begin none */
+    ob__added_token *sorted;       /* by pass, then by bytes */
+    ob__range first_bytes[2][256]; /* in `sorted`, by pass: the tokens that begin with a byte; most bytes begin none */
     int32_t special_ids[OB_SPECIAL_TOKEN_COUNT];
     bool add_prefix_space; /* before each stretch of text that does not begin with U+0020 */
     bool use_regex;        /* false: a stretch is one piece */
@@ -53,6 +57,10 @@ typedef struct ob__token_files {
     const json_t *added;  /* added_tokens.json */
     bool roberta;         /* with the defaults of RobertaTokenizerFast, and its flags instead of tokenizer.json's */
 } ob__token_files;
+
+/* tokenizer.c: a tokenizer from files that were read; vocab.json and merges.txt still come from `folder` where root is
+ * NULL. */
+ob_status ob__tokenizer_build(const char *folder, ob__token_files *files, ob_tokenizer **out, ob_error *err);
 
 /* tokenizer_config.c: refuses tokenizers of another kind; fills what tokenizer_config.json says by itself, and
  * files->roberta. */
@@ -73,7 +81,7 @@ ob_status ob__tokenizer_read_tokens(ob_tokenizer *tokenizer, const ob__token_fil
 ob_status ob__added_token_add(ob_tokenizer *tokenizer, const char *content, json_int_t id, ob__added_flags flags,
                               ob_error *err);
 /* Sorts them for the search; none is added later. */
-void ob__added_tokens_index(ob_tokenizer *tokenizer);
+ob_status ob__added_tokens_index(ob_tokenizer *tokenizer, ob_error *err);
 /* NULL where no added token has this content. */
 const ob__added_token *ob__added_token_named(const ob_tokenizer *tokenizer, const char *content);
 
@@ -99,10 +107,11 @@ ob_status ob__encode_texts(const ob_tokenizer *tokenizer, ob_tokenizer_cache *ca
 /* Room for `needed` tokens; the arrays of details only where they are asked for. */
 bool ob__encoding_reserve(ob_encoding *out, size_t needed, bool details);
 
-/* truncate.c: how many tokens of each sequence stay in a window. OB_ERR_INPUT where the strategy or the stride cannot
- * do it. */
+/* truncate.c: how many tokens of each sequence stay in a window, beside `added` special ones. The reference measures
+ * the stride at the room of a single text with its special tokens, `around`, whether they are added or not.
+ * OB_ERR_INPUT where the strategy or the stride cannot do it. */
 ob_status ob__truncate_lengths(size_t first, size_t second, bool has_pair, const ob_encode_options *options,
-                               size_t added, size_t *keep_first, size_t *keep_second, ob_error *err);
+                               size_t added, size_t around, size_t *keep_first, size_t *keep_second, ob_error *err);
 /* The windows of `keep` tokens that cover a sequence of `length`, neighbours sharing `stride` < keep, from the end that
  * stays when it is cut. A sequence that is cut to nothing has a second window, which is all of it. */
 size_t ob__window_count(size_t length, size_t keep, size_t stride);

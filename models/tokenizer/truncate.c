@@ -39,13 +39,12 @@ static ob_status check_stride(size_t length, size_t keep, size_t stride, ob_erro
 }
 
 ob_status ob__truncate_lengths(size_t first, size_t second, bool has_pair, const ob_encode_options *options,
-                               size_t added, size_t *keep_first, size_t *keep_second, ob_error *err)
+                               size_t added, size_t around, size_t *keep_first, size_t *keep_second, ob_error *err)
 {
     *keep_first = first;
     *keep_second = second;
     if (options->truncation == OB_TRUNCATION_NONE)
         return OB_OK;
-    size_t around = has_pair ? added / 2 : added; /* the reference measures the stride at a single text's room */
     if (options->max_length >= around && options->stride > options->max_length - around)
         return ob_error_set(err, OB_ERR_INPUT, "a stride of %zu is more than a window of %zu tokens has room for",
                             options->stride, options->max_length);

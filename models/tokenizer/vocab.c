@@ -104,7 +104,7 @@ ob_status ob__vocab_add(ob__vocab *vocab, const char *text, size_t bytes, int32_
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a vocabulary of %zu tokens",
                             vocab->token_count + 1);
     }
-    vocab->tokens[id] = (ob__token){copy, bytes, 0};
+    vocab->tokens[id] = (ob__token){copy, bytes, 0, false};
     vocab->token_count++;
     insert_slot(vocab, id);
     return OB_OK;

@@ -21,6 +21,7 @@ typedef struct ob__token {
     char *text; /* mapped characters, NUL-terminated; NULL: no token has this id */
     size_t bytes;
     uint32_t added; /* 1 + its index among the added tokens; 0: none of them */
+    bool foreign;   /* the vocabulary's own file lacks it: BPE never makes it */
 } ob__token;
 
 typedef struct ob__vocab {

@@ -102,7 +102,9 @@ static ob_status encode_whole(encoded *x, ob_tokenizer_cache *cache, const char 
     x->second = whole->count - x->first;
     x->has_pair = pair != NULL;
     x->added = x->options->add_special_tokens && x->tokenizer->layout.special_tokens ? (x->has_pair ? 4 : 2) : 0;
-    return ob__truncate_lengths(x->first, x->second, x->has_pair, x->options, x->added, keep_first, keep_second, err);
+    size_t around = x->tokenizer->layout.special_tokens ? 2 : 0;
+    return ob__truncate_lengths(x->first, x->second, x->has_pair, x->options, x->added, around, keep_first, keep_second,
+                                err);
 }
 
 ob_status ob_tokenizer_encode(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text, size_t bytes,

@@ -100,6 +100,28 @@ expect 0 same sh -c 'cmp a.txt b.txt && echo same'
 expect 0 same sh -c "sed -n '3p;17p;40p' a.txt | sed 's/^{\"row\":[0-9]*,//' | cmp - c.txt && echo same"
 expect 0 '^40$' sh -c 'wc -l <a.txt'
 
+# Other tasks: what they write, and what they cannot
+goldens="$data/goldens"
+job class.yaml "inputs: {path: texts.txt}" 'output: {path: "-"}' 'task: text-classification'
+sed -i "1s|.*|model: {path: $goldens/seqcls3/model}|" class.yaml
+expect 0 '"row":1,"label":"contradiction","score":0.48[0-9]*[}]' $program run -q class.yaml
+expect 0 '"row":1,"label":"contradiction".*"labels":.*neutral.*entailment' $program run -q -s text_classification.top_k=null class.yaml
+expect 0 '^row,id,label,score' $program run -q -s output.format=csv class.yaml
+expect 2 'npy cannot hold labels; jsonl and csv can' $program run -q -s output.path=n.npy class.yaml
+expect 0 '"row":0,"score":-[0-9.]*,"token_count":' $program run -q -s task=pseudo-log-likelihood -s model.path="$demo" class.yaml
+expect 2 'choices come as jsonl alone' $program run -q -s task=multiple-choice -s model.path="$goldens/mchoice/model" class.yaml
+printf '{"choices":[["a","b"],["a","c"]]}\n{"choices":7}\n' >choices.jsonl
+job choices.yaml 'inputs: {path: choices.jsonl}' 'output: {path: "-"}' 'task: multiple-choice' 'on_error: skip'
+sed -i "1s|.*|model: {path: $goldens/mchoice/model}|" choices.yaml
+expect 4 '"row":0,"choice":[01],"score":0\.[0-9]+,"scores":\[[^]]+\],"logits":\[[^]]+\][}]' $program run -q choices.yaml
+expect 0 '"row":0,"error".*choices: a list of 1 to 4096 pairs' sh -c "$program run -q choices.yaml 2>/dev/null | sed -n 's/.row.:1/\"row\":0/p'"
+job cross.yaml "inputs: {path: $goldens/cross/inputs.jsonl, tensors: $goldens/cross/encoder.safetensors}" \
+    'output: {path: cross.safetensors}' 'task: forward' 'forward: {outputs: [cross_attentions, logits]}'
+sed -i "1s|.*|model: {path: $goldens/cross/model}|" cross.yaml
+expect 0 'done' $program run cross.yaml
+expect 0 'cross_attentions.5' sh -c 'head -c 3000 cross.safetensors | tr -d "\0"'
+expect 2 "only the task 'forward' takes encoder states" $program run -s task=fill-mask cross.yaml
+
 # Wrong job files: place, key, rule
 job bad1.yaml 'inputs: {path: rows.jsonl}' 'batch:' '  max_token: 9' 'fill_mask:' '  top_k: -3'
 expect 2 'bad1.yaml:4:3: batch.max_token: unknown key; did you mean .max_tokens.' $program run bad1.yaml

@@ -1,6 +1,7 @@
 /* The tokenizer against what Hugging Face's fast tokenizer gives: ids, tokens, offsets, word ids, masks, decoded text.
  */
 #include "test_support.h"
+#include "tokenizer_rows.h"
 
 #include <jansson.h>
 #include <oberta/tokenizer.h>
@@ -9,7 +10,6 @@
 typedef struct goldens {
     ob_tokenizer *tokenizer;
     ob_tokenizer_cache *cache;
-    ob_encoding_list list;
     size_t passed, failed, padded;
 } goldens;
 
@@ -34,124 +34,20 @@ static void each_line(goldens *g, const char *name, void (*check)(goldens *, con
     assert_true(g->passed > 100);
 }
 
-/* Padding is not the library's: tests/cli compares it. */
-typedef struct row_options {
-    ob_encode_options encode;
-    bool windows, padded, pad_left;
-} row_options;
-
-static void read_options(const json_t *options, row_options *out)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)options, key, value)
-    {
-        const char *text = json_string_value(value);
-        if (strcmp(key, "add_special_tokens") == 0)
-            out->encode.add_special_tokens = json_is_true(value);
-        else if (strcmp(key, "split_special_tokens") == 0)
-            out->encode.split_special_tokens = json_is_true(value);
-        else if (strcmp(key, "max_length") == 0)
-            out->encode.max_length = (size_t)json_integer_value(value);
-        else if (strcmp(key, "stride") == 0)
-            out->encode.stride = (size_t)json_integer_value(value);
-        else if (strcmp(key, "return_overflowing_tokens") == 0)
-            out->windows = json_is_true(value);
-        else if (strcmp(key, "truncation_side") == 0)
-            out->encode.truncate_left = strcmp(text, "left") == 0;
-        else if (strcmp(key, "truncation") == 0)
-            out->encode.truncation = strcmp(text, "only_first") == 0    ? OB_TRUNCATION_ONLY_FIRST
-                                     : strcmp(text, "only_second") == 0 ? OB_TRUNCATION_ONLY_SECOND
-                                                                        : OB_TRUNCATION_LONGEST_FIRST;
-        else if (strcmp(key, "padding") == 0)
-            out->padded = true;
-        else if (strcmp(key, "padding_side") == 0)
-            out->pad_left = strcmp(text, "left") == 0;
-        else
-            assert_string_equal(key, "pad_to_multiple_of");
-    }
-}
-
-static json_int_t number(const json_t *object, const char *key, size_t i)
-{
-    const json_t *value = json_array_get(json_object_get(object, key), i);
-    return json_is_null(value) ? -1 : json_integer_value(value);
-}
-
-static bool token_equals(const goldens *g, const ob_encoding *e, size_t i, const json_t *want, size_t at)
-{
-    const json_t *range = json_array_get(json_object_get(want, "offsets"), at);
-    const char *token = json_string_value(json_array_get(json_object_get(want, "tokens"), at));
-    const char *own = ob_tokenizer_token(g->tokenizer, e->ids[i]);
-    json_int_t begin = json_integer_value(json_array_get(range, 0)), end = json_integer_value(json_array_get(range, 1));
-    bool right =
-        number(want, "input_ids", at) == e->ids[i] && own != NULL && strcmp(token, own) == 0 &&
-        begin == (json_int_t)e->offsets[i][0] && end == (json_int_t)e->offsets[i][1] &&
-        number(want, "special_tokens_mask", at) == e->special_tokens_mask[i] &&
-        number(want, "word_ids", at) == e->word_ids[i] && number(want, "attention_mask", at) == 1 &&
-        (json_object_get(want, "sequence_ids") == NULL || number(want, "sequence_ids", at) == e->sequence_ids[i]);
-    if (!right)
-        printf("token %zu: id %d '%s' (%zu,%zu) word %d, expected id %lld '%s' (%lld,%lld) word %lld\n", i,
-               (int)e->ids[i], own, e->offsets[i][0], e->offsets[i][1], (int)e->word_ids[i],
-               (long long)number(want, "input_ids", at), token, (long long)begin, (long long)end,
-               (long long)number(want, "word_ids", at));
-    return right;
-}
-
-/* Without the padding that the expected one has. */
-static bool equal(const goldens *g, const ob_encoding *e, const json_t *want, bool pad_left)
-{
-    size_t length = json_array_size(json_object_get(want, "input_ids")), kept = 0;
-    for (size_t i = 0; i < length; i++)
-        kept += number(want, "attention_mask", i) == 1;
-    if (kept != e->count)
-        return false;
-    for (size_t i = 0; i < kept; i++)
-        if (!token_equals(g, e, i, want, pad_left ? length - kept + i : i))
-            return false;
-    return true;
-}
-
-static bool check_row(goldens *g, const json_t *text, const json_t *pair, const row_options *options,
-                      const json_t *want)
-{
-    ob_error err;
-    ob_error_clear(&err);
-    const json_t *overflow = json_object_get(want, "overflow");
-    ob_status status = ob_tokenizer_encode_windows(g->tokenizer, g->cache, json_string_value(text),
-                                                   json_string_length(text), json_string_value(pair),
-                                                   json_string_length(pair), &options->encode, &g->list, &err);
-    if (json_object_get(want, "error") != NULL)
-        return status == OB_ERR_INPUT;
-    if (status != OB_OK || !equal(g, &g->list.windows[0], want, options->pad_left)) {
-        printf("%s\n", err.text);
-        return false;
-    }
-    bool right = !options->windows || g->list.count == 1 + json_array_size(overflow);
-    for (size_t i = 0; options->windows && right && i < json_array_size(overflow); i++)
-        right = equal(g, &g->list.windows[1 + i], json_array_get(overflow, i), options->pad_left);
-    ob_encoding alone = OB_ENCODING_INIT;
-    test_ok(ob_tokenizer_encode(g->tokenizer, NULL, json_string_value(text), json_string_length(text),
-                                json_string_value(pair), json_string_length(pair), &options->encode, &alone, &err),
-            &err);
-    right = right && equal(g, &alone, want, options->pad_left);
-    ob_encoding_release(&alone);
-    return right;
-}
-
 static void check_encode(goldens *g, const json_t *want)
 {
     row_options options = {.windows = false};
     ob_encode_options_default(&options.encode);
     options.encode.details = true;
-    read_options(json_object_get(want, "options"), &options);
+    read_row_options(json_object_get(want, "options"), &options);
     const json_t *text = json_object_get(want, "text"), *pair = json_object_get(want, "text_pair");
     const json_t *batch = json_object_get(want, "batch");
     bool right = true;
     if (batch == NULL)
-        right = check_row(g, text, pair, &options, want);
+        right = row_is_right(g->tokenizer, g->cache, text, pair, &options, want);
     for (size_t i = 0; i < json_array_size(batch); i++)
-        right &= check_row(g, json_array_get(text, i), json_array_get(pair, i), &options, json_array_get(batch, i));
+        right &= row_is_right(g->tokenizer, g->cache, json_array_get(text, i), json_array_get(pair, i), &options,
+                              json_array_get(batch, i));
     g->padded += options.padded;
     g->passed += right;
     g->failed += !right;
@@ -160,6 +56,120 @@ static void check_encode(goldens *g, const json_t *want)
         printf("wrong: %.300s\n", shown);
         free(shown);
     }
+}
+
+static bool is_missing(const char *token, const json_t *missing)
+{
+    size_t i;
+    const json_t *symbol;
+    json_array_foreach(missing, i, symbol) if (strstr(token, json_string_value(symbol)) != NULL) return true;
+    return false;
+}
+
+/* Takes the tokens that hold one of these symbols, and their merges, out of the model. */
+static void remove_tokens(json_t *model, const json_t *missing)
+{
+    json_t *vocab = json_object(), *merges = json_array(), *id, *pair;
+    const char *token;
+    size_t i;
+    json_object_foreach(json_object_get(model, "vocab"), token, id)
+    {
+        char filler[32];
+        bool special = token[0] == '<' && json_integer_value(id) < 4;
+        bool mask = strcmp(token, "<mask>") == 0;
+        snprintf(filler, sizeof filler, "~~filler%d", (int)json_integer_value(id));
+        json_object_set(vocab, special || mask || !is_missing(token, missing) ? token : filler, id);
+    }
+    json_array_foreach(json_object_get(model, "merges"), i, pair)
+    {
+        if (!is_missing(json_string_value(json_array_get(pair, 0)), missing) &&
+            !is_missing(json_string_value(json_array_get(pair, 1)), missing))
+            json_array_append(merges, pair);
+    }
+    json_object_set_new(model, "vocab", vocab);
+    json_object_set_new(model, "merges", merges);
+}
+
+static void patch_tokenizer(json_t *root, const json_t *variant)
+{
+    json_t *value, *model = json_object_get(root, "model");
+    const char *key;
+    json_object_foreach(json_object_get(variant, "patch"), key, value)
+    {
+        if (strcmp(key, "model") == 0)
+            json_object_update(model, value);
+        else
+            json_object_set(root, key, value);
+    }
+    if (json_object_get(variant, "missing") != NULL)
+        remove_tokens(model, json_object_get(variant, "missing"));
+}
+
+/* A folder with the variant's files: the base's, with the changes that the variant makes in tokenizer.json. */
+static void write_variant(const json_t *variant, const char *folder)
+{
+    const char *base = json_string_value(json_object_get(variant, "base")), *name;
+    char path[1024], out[1024];
+    json_t *root, *value;
+    if (strcmp(base, "vocab_merges") == 0) {
+        static const char *const names[] = {"vocab.json", "merges.txt"};
+        for (size_t i = 0; i < 2; i++) {
+            snprintf(path, sizeof path, "%s/tokenizer/%s/%s", test_data(), base, names[i]);
+            snprintf(out, sizeof out, "%s/%s", folder, names[i]);
+            assert_int_equal(symlink(path, out), 0);
+        }
+    } else {
+        snprintf(path, sizeof path, "%s/tokenizer/%s/tokenizer.json", test_data(), base);
+        root = json_load_file(path, 0, NULL);
+        assert_non_null(root);
+        patch_tokenizer(root, variant);
+        snprintf(out, sizeof out, "%s/tokenizer.json", folder);
+        assert_int_equal(json_dump_file(root, out, JSON_COMPACT), 0);
+        json_decref(root);
+    }
+    json_object_foreach(json_object_get(variant, "files"), name, value)
+    {
+        snprintf(out, sizeof out, "%s/%s", folder, name);
+        assert_int_equal(json_dump_file(value, out, JSON_COMPACT), 0);
+    }
+}
+
+static void remove_variant(const char *folder)
+{
+    static const char *const names[] = {
+        "vocab.json",       "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void check_variant(goldens *g, const json_t *variant)
+{
+    char folder[] = "/tmp/oberta_variant_XXXXXX";
+    ob_error err;
+    ob_tokenizer *tokenizer = NULL;
+    size_t i;
+    const json_t *row;
+    assert_non_null(mkdtemp(folder));
+    write_variant(variant, folder);
+    test_ok(ob_tokenizer_open(folder, &tokenizer, &err), &err);
+    json_array_foreach(json_object_get(variant, "rows"), i, row)
+    {
+        row_options options = {.windows = false};
+        ob_tokenizer_options(tokenizer, &options.encode);
+        options.encode.details = true;
+        read_row_options(json_object_get(row, "options"), &options);
+        bool right = row_is_right(tokenizer, NULL, json_object_get(row, "text"), json_object_get(row, "text_pair"),
+                                  &options, row);
+        g->passed += right;
+        g->failed += !right;
+    }
+    ob_tokenizer_close(tokenizer);
+    remove_variant(folder);
 }
 
 static void check_decode(goldens *g, const json_t *want)
@@ -194,7 +204,6 @@ static void run(const char *folder, const char *file, void (*check)(goldens *, c
     test_ok(ob_tokenizer_open(path, &g.tokenizer, &err), &err);
     g.cache = ob_tokenizer_cache_create();
     each_line(&g, file, check);
-    ob_encoding_list_release(&g.list);
     ob_tokenizer_cache_destroy(g.cache);
     ob_tokenizer_close(g.tokenizer);
 }
@@ -213,6 +222,12 @@ static void test_tokenizer_matches_reference_with_prefix_space(void **state)
     run("prefix_space", "cases_prefix_space.jsonl.gz", check_encode);
 }
 
+static void test_files_and_precedence(void **state)
+{
+    (void)state;
+    run("vocab_merges", "variants.jsonl.gz", check_variant);
+}
+
 static void test_tokenizer_decodes_as_reference(void **state)
 {
     (void)state;
@@ -226,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tokenizer_matches_reference),
         cmocka_unit_test(test_tokenizer_matches_reference_with_prefix_space),
+        cmocka_unit_test(test_files_and_precedence),
         cmocka_unit_test(test_tokenizer_decodes_as_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

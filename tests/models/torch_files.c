@@ -11,7 +11,7 @@
 void append_number(ob_strbuf *out, uint64_t number, size_t width)
 {
     for (size_t i = 0; i < width; i++)
-        ob_strbuf_putc(out, (char)(unsigned char)(number >> (8 * i)));
+        ob_strbuf_putc(out, (char)(unsigned char)(i < 8 ? number >> (8 * i) : 0));
 }
 
 void patch_number(ob_strbuf *bytes, size_t at, uint64_t number, size_t width)

@@ -36,7 +36,7 @@ static void show_similarities(const ob_results *results)
 static ob_status embed_ids(ob_model *model, const char *text, const float *expected, ob_error *err)
 {
     ob_encode_options encode;
-    ob_encode_options_default(&encode);
+    ob_tokenizer_options(ob_model_tokenizer(model), &encode);
     ob_encoding encoding = OB_ENCODING_INIT;
     ob_batch batch;
     ob_result result;

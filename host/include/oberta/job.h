@@ -4,11 +4,16 @@
 #ifndef OBERTA_JOB_H
 #define OBERTA_JOB_H
 
+#include <oberta/api.h>
 #include <oberta/device.h>
 #include <oberta/dtype.h>
 #include <oberta/error.h>
 #include <oberta/strbuf.h>
 #include <oberta/tokenizer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* X(code, name, done here) */
 #define OB_TASK_MAP(X)                                            \
@@ -27,7 +32,7 @@ typedef enum ob_task {
 #undef OB_TASK_ENUM
 } ob_task;
 
-const char *ob_task_name(ob_task task);
+OB_API const char *ob_task_name(ob_task task);
 
 typedef enum ob_input_format {
     OB_INPUT_AUTO, /* from the name's ending: .jsonl .ndjson .csv .tsv, else text; standard input: text */
@@ -147,22 +152,25 @@ typedef struct ob_job {
     } pseudo_log_likelihood;
 } ob_job;
 
-void ob_job_default(ob_job *job); /* every default of the documentation, no inputs, output "-" */
-void ob_job_release(ob_job *job);
+OB_API void ob_job_default(ob_job *job); /* every default of the documentation, no inputs, output "-" */
+OB_API void ob_job_release(ob_job *job);
 
 /* Reads a job file and applies `overrides` ("batch.max_tokens=4096"). `path` "-" is standard input. All defects are
  * reported, one line each: "job.yaml:7:3: batch.max_token: unknown key; did you mean 'max_tokens'?". Paths inside come
  * out relative to the working directory. `out` is a job from ob_job_default, replaced on success. Errors:
  * OB_ERR_CONFIG, OB_ERR_IO. Nothing named by the job is opened. */
-ob_status ob_job_load(const char *path, const char *const *overrides, size_t override_count, ob_job *out,
-                      ob_error *err);
+OB_API ob_status ob_job_load(const char *path, const char *const *overrides, size_t override_count, ob_job *out,
+                             ob_error *err);
 
 /* The same from memory; `name` stands in messages, `folder` is what relative paths are relative to. */
-ob_status ob_job_parse(const char *text, size_t bytes, const char *name, const char *folder,
-                       const char *const *overrides, size_t override_count, ob_job *out, ob_error *err);
+OB_API ob_status ob_job_parse(const char *text, size_t bytes, const char *name, const char *folder,
+                              const char *const *overrides, size_t override_count, ob_job *out, ob_error *err);
 
 /* Appends a job file with every key, its default and a comment. `devices` is comment lines about the devices found
  * ("#   0  PoCL ...\n"), `model_path` NULL for the default's. */
-void ob_job_write_template(ob_strbuf *out, const char *devices, const char *model_path);
+OB_API void ob_job_write_template(ob_strbuf *out, const char *devices, const char *model_path);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -13,8 +13,8 @@
  *   version.h
  *
  * Not included, for programs that go deeper: checkpoint.h, context.h and roberta.h (weights, an open device and a model
- * on it, without a task), cache.h (compiled kernels on disk), tune.h, bench.h, profile.h, and the small helpers
- * dtype.h, file.h, memory.h, strbuf.h, utf8.h.
+ * on it, without a task), cache.h (compiled kernels on disk), attention_page.h (maps to look at), tune.h, bench.h,
+ * profile.h, and the small helpers dtype.h, file.h, memory.h, strbuf.h, utf8.h.
  *
  * Errors. What can fail returns an ob_status and takes an ob_error last, whose text names file, place, value and rule;
  * NULL where neither matters (the status may then be OB_ERR_INTERNAL, but is never OB_OK). On failure nothing is

@@ -6,8 +6,13 @@
 #ifndef OBERTA_CHECKPOINT_H
 #define OBERTA_CHECKPOINT_H
 
+#include <oberta/api.h>
 #include <oberta/dtype.h>
 #include <oberta/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define OB_TENSOR_MAX_RANK 8
 
@@ -29,20 +34,24 @@ typedef struct ob_checkpoint ob_checkpoint;
  * Errors: OB_ERR_MODEL with file and rule (what stands in place of the weights, as a Git LFS pointer, is told so; what
  * a pickle names beyond tensors too); OB_ERR_UNSUPPORTED for a folder with weights of other frameworks alone and for
  * element types that oberta does not have; OB_ERR_IO for a file that cannot be read or is not a regular one. */
-ob_status ob_checkpoint_open(const char *folder, ob_checkpoint **out, ob_error *err);
+OB_API ob_status ob_checkpoint_open(const char *folder, ob_checkpoint **out, ob_error *err);
 /* One file by itself, wherever it lies, safetensors or pickled: tensors that are not a model's weights. Errors as
  * above. */
-ob_status ob_checkpoint_open_file(const char *path, ob_checkpoint **out, ob_error *err);
-void ob_checkpoint_close(ob_checkpoint *checkpoint);
+OB_API ob_status ob_checkpoint_open_file(const char *path, ob_checkpoint **out, ob_error *err);
+OB_API void ob_checkpoint_close(ob_checkpoint *checkpoint);
 
-size_t ob_checkpoint_count(const ob_checkpoint *checkpoint);
-const ob_tensor *ob_checkpoint_get(const ob_checkpoint *checkpoint, size_t index);      /* in order of name */
-const ob_tensor *ob_checkpoint_find(const ob_checkpoint *checkpoint, const char *name); /* NULL: absent */
-const char *ob_checkpoint_container(const ob_checkpoint *checkpoint); /* "safetensors", "PyTorch zip, 4 shards" */
-uint64_t ob_checkpoint_bytes(const ob_checkpoint *checkpoint);        /* of all files */
+OB_API size_t ob_checkpoint_count(const ob_checkpoint *checkpoint);
+OB_API const ob_tensor *ob_checkpoint_get(const ob_checkpoint *checkpoint, size_t index);      /* in order of name */
+OB_API const ob_tensor *ob_checkpoint_find(const ob_checkpoint *checkpoint, const char *name); /* NULL: absent */
+OB_API const char *ob_checkpoint_container(
+    const ob_checkpoint *checkpoint);                                 /* "safetensors", "PyTorch zip, 4 shards" */
+OB_API uint64_t ob_checkpoint_bytes(const ob_checkpoint *checkpoint); /* of all files */
 
 /* The tensor's pages will not be needed again soon; keeps the resident set small while loading. Its data stay readable.
  */
-void ob_checkpoint_forget(const ob_tensor *tensor);
+OB_API void ob_checkpoint_forget(const ob_tensor *tensor);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
