@@ -1,6 +1,7 @@
 /* oberta inspect: what a model folder holds, what it will need, or everything that is wrong with it. */
 #include "inspect_report.h"
 
+#include <oberta/file.h>
 #include <oberta/memory.h>
 #include <oberta/roberta.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ static void note(defects *all, ob_error *err)
         all->first = err->status;
     for (const char *line = err->text; err->status != OB_OK && *line != '\0';) {
         size_t length = strcspn(line, "\n");
-        ob_strbuf_printf(&all->text, "%s: ", all->folder);
+        if (strncmp(line, all->folder, strlen(all->folder)) != 0) /* some name the whole path already */
+            ob_strbuf_printf(&all->text, "%s: ", all->folder);
         ob_strbuf_append(&all->text, line, length);
         ob_strbuf_putc(&all->text, '\n');
         line += length + (line[length] == '\n');
@@ -75,6 +77,11 @@ static void open_folder(cli_folder *f, defects *all)
 {
     ob_error err;
     ob_error_clear(&err);
+    if (!ob_folder_exists(f->path)) {
+        ob_error_set(&err, OB_ERR_MODEL, "no such folder");
+        note(all, &err);
+        return;
+    }
     bool config = ob_roberta_config_load(f->path, &f->config, &err) == OB_OK;
     note(all, &err);
     bool checkpoint = ob_checkpoint_open(f->path, &f->checkpoint, &err) == OB_OK;

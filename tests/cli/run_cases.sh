@@ -172,7 +172,8 @@ expect 3 'gulp' $program inspect broken
 expect 3 'model.safetensors: file is 100000 bytes' $program inspect broken
 expect 3 'broken: tokenizer_config.json:1:1' $program inspect broken
 expect 3 'broken: merges.txt is missing' $program inspect broken
-expect 0 '^4$' sh -c "$program inspect broken 2>&1 | grep -c '^broken: '"
+expect 0 '^4$' sh -c "$program inspect broken 2>&1 | grep -c '^broken[:/]'"
+expect 3 '^nowhere: no such folder$' $program inspect nowhere
 expect 3 '"usable":false,"errors":\["broken: ' $program inspect --json broken
 cp "$demo/config.json" "$demo/model.safetensors" broken/
 rm broken/vocab.json broken/tokenizer_config.json
@@ -209,6 +210,14 @@ fi
 expect 0 'attention of 2 texts -> page.html' $program fill-mask --attention page.html 'a <mask>' '</script>'
 expect 0 '"layers":12,"heads":2,"tokens":\["<s>","a","<mask>","</s>"\]' sh -c "sed 's/u003c/</g; s/u003e/>/g' page.html | tr -d '\134'"
 expect 0 '^2$' sh -c "grep -c 'class=\"text\"' page.html"
+# In a browser, where there is one: the grid is built, and tokens are text
+if command -v chromium >/dev/null; then
+    timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$work/browser" --virtual-time-budget=3000 \
+        --dump-dom "file://$work/page.html" >dom.html 2>/dev/null
+    expect 0 '^24$' sh -c "grep -o 'role=\"radio\"' dom.html | wc -l"
+    expect 0 '<h2 id="picked">Layer 0, head 0<' cat dom.html
+    expect 0 '<option>&lt;/script&gt;</option>' cat dom.html
+fi
 expect 0 'page.html' $program fill-mask --attention page.html 'another <mask>'
 expect 6 'rows.jsonl: exists already and is not an attention page' $program fill-mask --attention rows.jsonl 'a <mask>'
 expect 6 'cannot create' $program fill-mask --attention nothere/page.html 'a <mask>'

@@ -1,5 +1,5 @@
-/* The attention page: what it says, that no token escapes from its data, and what it replaces. That a browser shows it
- * is checked by hand. */
+/* The attention page: what it says, that no token escapes from its data, and what it replaces. That a browser
+ * draws it is tested with the program (tests/cli). */
 #include "test_support.h"
 
 #include <oberta/attention_page.h>
