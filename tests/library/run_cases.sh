@@ -67,6 +67,8 @@ cat $(find "$include/oberta" -name '*.h' ! -name api.h) | tr '\n' ' ' | grep -oE
     sort -u >declared.txt
 nm -D --defined-only "$libdir/liboberta.so" | awk '{ print $NF }' | sort -u >exported.txt
 check 'exported is what is declared' same declared.txt exported.txt
+check 'every declared function is marked' sh -c "! grep -nE '^[a-z][a-z0-9_ ]*[ *]ob_[a-z0-9_]+\(' -r '$include/oberta' |
+    grep -vE ':(static|typedef) '"
 check 'there are some' test "$(wc -l <declared.txt)" -gt 150
 check 'exported is ob_*' sh -c '! grep -vE "^ob_[a-z0-9]" exported.txt'
 check 'the name that programs will look for' sh -c "readelf -d '$libdir/liboberta.so' | grep -q 'SONAME.*liboberta.so.0\]'"
