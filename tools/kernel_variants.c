@@ -64,20 +64,36 @@ static bool gemm_block(void)
 
 static bool attention_online(void)
 {
-    static const size_t head_sizes[] = {64, 128};
+    static const struct {
+        const char *label;
+        ob_attention_desc desc;
+    } uses[] = {{"", {.head_size = 64}},
+                {"", {.head_size = 128}},
+                {", causal", {.head_size = 64, .causal = true}},
+                {", causal", {.head_size = 128, .causal = true}},
+                {", cross", {.head_size = 64, .max_cross_tokens = 512}}};
     const ob_source *const sources[] = {&ob_source_attention_online};
-    for (size_t h = 0; h < sizeof head_sizes / sizeof *head_sizes; h++)
+    for (size_t u = 0; u < sizeof uses / sizeof *uses; u++)
         for (size_t v = 0; v < OB__ONLINE_VARIANT_COUNT; v++) {
-            size_t queries = ob__online_queries[v];
-            ob_attention_desc desc = {.heads = 12, .head_size = head_sizes[h]};
+            size_t queries = ob__online_queries[v], head_size = uses[u].desc.head_size;
             ob_defines defines = OB_DEFINES_INIT;
             char name[64];
-            snprintf(name, sizeof name, "attention online %zu, heads of %zu", queries, head_sizes[h]);
-            ob__online_define(&desc, queries, &defines);
+            snprintf(name, sizeof name, "attention online %zu, heads of %zu%s", queries, head_size, uses[u].label);
+            ob__online_define(&uses[u].desc, queries, &defines);
             print_kernel(name, "attention_online.cl", "attention__online",
-                         ob__online_items_n(head_sizes[h]) * ob__online_items_m(queries), "small", &defines);
+                         ob__online_items_n(head_size) * ob__online_items_m(queries), "small", &defines);
         }
     return write_sources("attention_online.cl", sources, 1);
+}
+
+static bool attention_maps(void)
+{
+    const ob_source *const sources[] = {&ob_source_rows, &ob_source_attention_maps};
+    ob_defines none = OB_DEFINES_INIT;
+    print_kernel("attention scores", "attention_maps.cl", "attention_scores__ref", 64, "small", &none);
+    print_kernel("attention softmax", "attention_maps.cl", "attention_softmax__ref", 64, "small", &none);
+    print_kernel("attention factors", "attention_maps.cl", "attention_factors__ref", 64, "small", &none);
+    return write_sources("attention_maps.cl", sources, 2);
 }
 
 /* The operators with one variant for GPUs; the driver chooses their work-groups, 64 stands for it. */
@@ -85,21 +101,22 @@ static bool others(void)
 {
     const ob_source *const embedding[] = {&ob_source_storage, &ob_source_embedding_ref};
     const ob_source *const norm[] = {&ob_source_layer_norm_ref}, *const pool[] = {&ob_source_rows, &ob_source_pool_ref};
-    const ob_source *const gather[] = {&ob_source_rows, &ob_source_gather_rows_ref}, *const top_k[] = {
-                                                                                         &ob_source_top_k_ref};
+    const ob_source *const gather[] = {&ob_source_rows, &ob_source_gather_rows_ref};
+    const ob_source *const top_k[] = {&ob_source_top_k_ref}, *const targets[] = {&ob_source_target_scores_ref};
     ob_defines none = OB_DEFINES_INIT, words = OB_DEFINES_INIT, five = OB_DEFINES_INIT;
     ob_defines_int(&words, "WORD_BLOCK", OB__GEMM_PANEL);
     ob_defines_int(&five, "K", 5);
     print_kernel("embedding", "embedding.cl", "embedding__ref", 64, "small", &words);
     print_kernel("layer_norm", "layer_norm.cl", "layer_norm__ref", 64, "small", &none);
-    print_kernel("pool cls", "pool.cl", "pool_cls__ref", 64, "small", &none);
-    print_kernel("pool mean", "pool.cl", "pool_mean__ref", 64, "small", &none);
+    print_kernel("pool", "pool.cl", "pool__ref", 64, "small", &none);
     print_kernel("gather_rows", "gather_rows.cl", "gather_rows__ref", 64, "small", &none);
     print_kernel("top_k segments", "top_k.cl", "top_k_segments__ref", 64, "small", &five);
     print_kernel("top_k merge", "top_k.cl", "top_k_merge__ref", 64, "small", &five);
+    print_kernel("target_scores segments", "targets.cl", "target_scores_segments__ref", 64, "small", &none);
+    print_kernel("target_scores", "targets.cl", "target_scores__ref", 64, "small", &none);
     return write_sources("embedding.cl", embedding, 2) && write_sources("layer_norm.cl", norm, 1) &&
            write_sources("pool.cl", pool, 2) && write_sources("gather_rows.cl", gather, 2) &&
-           write_sources("top_k.cl", top_k, 1);
+           write_sources("top_k.cl", top_k, 1) && write_sources("targets.cl", targets, 1);
 }
 
 int main(int argc, char **argv)
@@ -109,5 +126,5 @@ int main(int argc, char **argv)
         return 2;
     }
     folder = argv[1];
-    return gemm_block() && attention_online() && others() ? 0 : 1;
+    return gemm_block() && attention_online() && attention_maps() && others() ? 0 : 1;
 }

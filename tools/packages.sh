@@ -3,7 +3,7 @@
 BUILD_PACKAGES="gcc cmake ninja-build pkg-config ocl-icd-opencl-dev opencl-headers libclblast-dev libyaml-dev
                 libjansson-dev libxxhash-dev"
 DEVICE_PACKAGES="pocl-opencl-icd"
-TEST_PACKAGES="libcmocka-dev zlib1g-dev mesa-opencl-icd oclgrind"
+TEST_PACKAGES="g++ libcmocka-dev zlib1g-dev mesa-opencl-icd oclgrind"
 
 # need_packages NAME...: installs what is missing, as root or through sudo; says what to do where it may not.
 need_packages() {

@@ -2,9 +2,9 @@
 
     python3 tools/unicode_tables.py > models/tokenizer/unicode_tables.c        (needs unicodedata2 16.0.0)
 
-The tokenizer's pattern knows \\p{L}, \\p{N}, white space and the rest; "word" characters (letters, marks, numbers,
-connectors) bound added tokens of the kind single_word. The fingerprints are those of the reference implementation's
-tables, so that another version of Unicode cannot slip in.
+The tokenizer's pattern knows \\p{L}, \\p{N}, white space and the rest; "word" characters (\\w: letters, marks, numbers,
+connectors and a few more) bound added tokens of the kind single_word. The fingerprints are those of the reference
+implementation's tables, so that another version of Unicode cannot slip in.
 """
 import hashlib
 import sys
@@ -17,11 +17,16 @@ FINGERPRINTS = {
 }
 
 
-def ranges(belongs):
+# What \w has beside these categories: the joiners, and symbols that count as alphabetic (letters in circles and boxes).
+OTHER_WORDS = {0x200C, 0x200D, *range(0x24B6, 0x24EA), *range(0x1F130, 0x1F14A), *range(0x1F150, 0x1F16A),
+               *range(0x1F170, 0x1F18A)}
+
+
+def ranges(belongs, others=()):
     """Maximal inclusive ranges of code points, surrogates left out."""
     out = []
     for c in range(0x110000):
-        if 0xD800 <= c < 0xE000 or not belongs(unicodedata2.category(chr(c))):
+        if 0xD800 <= c < 0xE000 or not (c in others or belongs(unicodedata2.category(chr(c)))):
             continue
         if out and out[-1][1] == c - 1:
             out[-1][1] = c
@@ -36,7 +41,7 @@ def main():
     tables = {
         "letter": ranges(lambda category: category[0] == "L"),
         "number": ranges(lambda category: category[0] == "N"),
-        "word": ranges(lambda category: category[0] in "LM" or category in ("Nd", "Nl", "Pc")),
+        "word": ranges(lambda category: category[0] in "LM" or category in ("Nd", "Nl", "Pc"), OTHER_WORDS),
     }
     print("/* Unicode 16.0, written by tools/unicode_tables.py; do not edit. */")
     print('#include "unicode.h"')

@@ -224,8 +224,12 @@ static ob_status find_shape(const char *shape, ob_roberta_config *out, ob_error 
 ob_status ob_bench_model_random(const char *shape, const ob_bench_watch *watch, ob_bench_model *out, ob_error *err)
 {
     ob_bench_model m = {.random_weights = true};
-    if (find_shape(shape, &m.config, err) != OB_OK || ob__bench_watch(watch, "random weights", err) != OB_OK)
+    if (find_shape(shape, &m.config, err) != OB_OK)
         return ob_error_status(err);
+    if (ob__bench_watch(watch, "random weights", err) != OB_OK) {
+        ob_bench_model_release(&m);
+        return ob_error_status(err);
+    }
     m.name = ob_strdup(shape);
     ob_status status = m.name == NULL ? ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the model")
                                       : make_weights(watch, &m, err);
@@ -258,5 +262,6 @@ void ob_bench_model_release(ob_bench_model *model)
     ob_free(model->name);
     if (model->checkpoint != NULL)
         ob_checkpoint_close(model->checkpoint);
+    ob_roberta_config_release(&model->config);
     *model = (ob_bench_model){.name = NULL};
 }

@@ -55,6 +55,8 @@ int cli_fail(const cli_context *ctx, const ob_error *err); /* prints the error; 
 int cli_usage(const cli_context *ctx, const char *format, ...) OB_PRINTF(2, 3); /* the same for a wrong command line */
 /* Writes text to a person's terminal or pipe: control characters are shown, never sent. */
 void cli_print_text(FILE *file, const char *text, size_t bytes);
+/* The same of several lines, whose ends stay. */
+void cli_print_lines(FILE *file, const char *text);
 void cli_format_bytes(char out[16], uint64_t bytes); /* "23 GiB" */
 void cli_format_count(char out[32], uint64_t value); /* "10,000" */
 /* Columns that `text` takes on a terminal. */
@@ -83,6 +85,9 @@ void cli_progress_clear(cli_progress *progress);
 
 /* Prints device, model and kernels as `run` does, to standard error. */
 void cli_print_opened(const cli_context *ctx, const ob_pipeline_info *info);
+
+/* plan.c: what the job would do; returns the exit status. */
+int cli_print_plan(const cli_context *ctx, const ob_job *job, const ob_pipeline_info *info);
 
 /* Sets the job's model and device from --model and --device. OB_ERR_USAGE for a bad selector. */
 ob_status cli_apply_shared(const cli_context *ctx, ob_job *job, ob_error *err);

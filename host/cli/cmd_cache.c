@@ -1,8 +1,8 @@
 /* oberta cache: compiled kernels kept on disk. */
 #include "cli.h"
 
+#include <oberta/cache.h>
 #include <oberta/memory.h>
-#include <oberta/program.h>
 #include <string.h>
 #include <time.h>
 

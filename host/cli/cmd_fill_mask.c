@@ -1,6 +1,7 @@
 /* oberta fill-mask TEXT...: predictions at once, as a table or as JSON. */
 #include "cli.h"
 
+#include <oberta/attention_page.h>
 #include <oberta/memory.h>
 #include <oberta/utf8.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #define BAR_WIDTH 20
 
 typedef struct fill_mask_options {
-    const char *top_k, *targets, *gemm;
+    const char *top_k, *targets, *gemm, *attention;
     bool profile;
 } fill_mask_options;
 
@@ -117,6 +118,63 @@ static ob_status write_json(void *user, const ob_record *record, ob_error *err)
     return ob_writer_write(user, record, err);
 }
 
+/* --attention: each record's maps go onto the page before the record goes on. */
+typedef struct page_sink {
+    ob_attention_page *page; /* NULL: no page */
+    ob_record_sink next;
+    size_t texts;
+} page_sink;
+
+static ob_status add_to_page(void *user, const ob_record *record, ob_error *err)
+{
+    page_sink *self = user;
+    if (self->page != NULL && record->attentions != NULL) {
+        const ob_named_array *maps = record->attentions;
+        const ob_attention_text text = {.text = record->input != NULL ? record->input : "",
+                                        .text_bytes = record->input != NULL ? record->input_bytes : 0,
+                                        .token_count = record->input_token_count,
+                                        .tokens = record->input_tokens,
+                                        .layers = maps->shape[0],
+                                        .heads = maps->shape[1],
+                                        .attentions = maps->data};
+        if (ob_attention_page_add(self->page, &text, err) != OB_OK)
+            return ob_error_status(err);
+        self->texts++;
+    }
+    return self->next.write(self->next.user, record, err);
+}
+
+/* A page may be passed on: it names the model's folder, not where that lies. */
+static ob_status open_page(const char *path, const char *model, ob_attention_page **out, ob_error *err)
+{
+    size_t end = strlen(model);
+    while (end > 1 && model[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && model[begin - 1] != '/')
+        begin--;
+    char *name = ob_strndup(model + begin, end - begin);
+    if (name == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "%s: no memory", path);
+    ob_status status = ob_attention_page_create(path, name, out, err);
+    ob_free(name);
+    return status;
+}
+
+static ob_status finish_page(const cli_context *ctx, page_sink *sink, const char *path, ob_error *err)
+{
+    uint64_t bytes;
+    char size[16];
+    if (sink->page == NULL)
+        return OB_OK;
+    if (ob_attention_page_commit(sink->page, &bytes, err) != OB_OK)
+        return ob_error_status(err);
+    cli_format_bytes(size, bytes);
+    if (!ctx->quiet)
+        fprintf(stderr, "attention of %zu text%s -> %s (%s)\n", sink->texts, sink->texts == 1 ? "" : "s", path, size);
+    return OB_OK;
+}
+
 static ob_status set_text(char **field, const char *text, ob_error *err)
 {
     char *copy = ob_strdup(text);
@@ -148,6 +206,7 @@ static ob_status make_job(const cli_context *ctx, const fill_mask_options *optio
 {
     job->task = OB_TASK_FILL_MASK;
     job->output_format = OB_OUTPUT_JSONL;
+    job->fill_mask.attentions = options->attention != NULL;
     if (options->top_k != NULL) {
         char *end;
         unsigned long value = strtoul(options->top_k, &end, 10);
@@ -188,7 +247,8 @@ static bool keep_going(void *user, const ob_progress *progress)
     return !cli_interrupted();
 }
 
-static int run_texts(cli_context *ctx, ob_pipeline *pipeline, char **texts, size_t count, bool profile)
+static int run_texts(cli_context *ctx, ob_pipeline *pipeline, char **texts, size_t count,
+                     const fill_mask_options *options, ob_attention_page *page)
 {
     ob_error err;
     ob_error_clear(&err);
@@ -209,13 +269,17 @@ static int run_texts(cli_context *ctx, ob_pipeline *pipeline, char **texts, size
     }
     if (ctx->verbose > 0)
         cli_print_opened(ctx, ob_pipeline_get_info(pipeline));
+    page_sink pages = {page, sink, 0};
+    const ob_record_sink first = {add_to_page, &pages};
     if (status == OB_OK)
-        status = ob_pipeline_run_with(pipeline, &source, &sink, keep_going, NULL, NULL, &err);
+        status = ob_pipeline_run_with(pipeline, &source, &first, keep_going, NULL, NULL, &err);
     if (status == OB_OK && writer != NULL)
         status = ob_writer_commit(writer, &err);
+    if (status == OB_OK)
+        status = finish_page(ctx, &pages, options->attention, &err);
     int exit_status = status == OB_OK ? 0 : cli_fail(ctx, &err);
     ob_strbuf times = OB_STRBUF_INIT;
-    if (profile && ob_pipeline_profile(pipeline, &times, &err) == OB_OK)
+    if (options->profile && ob_pipeline_profile(pipeline, &times, &err) == OB_OK)
         fputs(ob_strbuf_text(&times), stderr);
     ob_strbuf_release(&times);
     ob_writer_destroy(writer);
@@ -229,6 +293,7 @@ int cli_fill_mask(cli_context *ctx, int argc, char **argv)
     const cli_option options[] = {
         {"top-k", 'k', "N", "predictions for each mask (default: 5)", &fill.top_k, NULL, NULL, NULL},
         {"targets", 't', "A,B,...", "only these tokens", &fill.targets, NULL, NULL, NULL},
+        {"attention", 0, "FILE.html", "write a page that shows the attention maps", &fill.attention, NULL, NULL, NULL},
         {"profile", 0, NULL, "print the time of every kernel at the end", NULL, &fill.profile, NULL, NULL},
         {"gemm", 0, "PROVIDER", "matrix products by auto, tile, block, clblast or ref", &fill.gemm, NULL, NULL, NULL},
     };
@@ -245,6 +310,7 @@ int cli_fill_mask(cli_context *ctx, int argc, char **argv)
     ob_job_default(&job);
     ob_pipeline *pipeline = NULL;
     ob_tuning *tuning = NULL;
+    ob_attention_page *page = NULL;
     ob_pipeline_options pipeline_options;
     ob_pipeline_options_default(&pipeline_options);
     pipeline_options.cache_folder = ctx->no_cache ? NULL : ctx->cache_folder;
@@ -253,13 +319,15 @@ int cli_fill_mask(cli_context *ctx, int argc, char **argv)
         pipeline_options.gemm = fill.gemm;
     const char *model = cli_model_folder(ctx, &err);
     cli_catch_signals();
-    bool ready =
-        model != NULL && make_job(ctx, &fill, &job, &err) == OB_OK && cli_open_tuning(ctx, &tuning, &err) == OB_OK;
+    bool ready = model != NULL && make_job(ctx, &fill, &job, &err) == OB_OK &&
+                 cli_open_tuning(ctx, &tuning, &err) == OB_OK &&
+                 (fill.attention == NULL || open_page(fill.attention, model, &page, &err) == OB_OK);
     pipeline_options.tuning = tuning;
     if (!ready || ob_pipeline_create(&job, model, &pipeline_options, &pipeline, &err) != OB_OK)
         status = cli_fail(ctx, &err);
     else
-        status = run_texts(ctx, pipeline, argv, count, fill.profile);
+        status = run_texts(ctx, pipeline, argv, count, &fill, page);
+    ob_attention_page_destroy(page);
     ob_pipeline_destroy(pipeline);
     ob_tuning_close(tuning);
     ob_job_release(&job);

@@ -48,18 +48,6 @@ static void print_summary(const cli_context *ctx, const ob_job *job, const ob_pi
             rate);
 }
 
-static void print_plan(const ob_job *job, const ob_pipeline_info *info)
-{
-    char tokens[32];
-    cli_format_count(tokens, info->max_tokens);
-    printf("task     %s\n", ob_task_name(job->task));
-    for (size_t i = 0; i < job->input_count; i++)
-        printf("input    %s\n", strcmp(job->inputs[i].path, "-") == 0 ? "standard input" : job->inputs[i].path);
-    printf("output   %s\n", strcmp(job->output_path, "-") == 0 ? "standard output" : job->output_path);
-    printf("batches  up to %s tokens, rows of up to %zu, %s\n", tokens, info->max_length,
-           job->sort_by_length ? "similar lengths together" : "in order of arrival");
-}
-
 /* The inputs have to be there for a check to mean something. */
 static ob_status check_inputs(const ob_job *job, ob_error *err)
 {
@@ -83,10 +71,8 @@ static int run_opened(cli_context *ctx, const ob_job *job, ob_pipeline *pipeline
     ob_error_clear(&err);
     const ob_pipeline_info *info = ob_pipeline_get_info(pipeline);
     cli_print_opened(ctx, info);
-    if (options->check) {
-        print_plan(job, info);
-        return 0;
-    }
+    if (options->check)
+        return cli_print_plan(ctx, job, info);
     cli_catch_signals();
     cli_progress progress = {ctx, ob_task_name(job->task), false};
     ob_progress summary;

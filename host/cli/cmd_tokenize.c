@@ -1,5 +1,6 @@
 /* oberta tokenize: ids, tokens and offsets of texts; text of ids. */
 #include "cli.h"
+#include "tokenize_row.h"
 
 #include <jansson.h>
 #include <oberta/memory.h>
@@ -9,182 +10,135 @@ typedef struct tokenize_job {
     cli_context *ctx;
     ob_tokenizer *tokenizer;
     ob_tokenizer_cache *cache;
-    ob_encoding encoding;
+    tokenize_batch batch;
     ob_strbuf out;
     bool jsonl, decode;
 } tokenize_job;
-
-static void append_numbers(ob_strbuf *out, const char *name, const ob_encoding *e,
-                           void (*append)(ob_strbuf *, const ob_encoding *, size_t))
-{
-    ob_strbuf_printf(out, ",\"%s\":[", name);
-    for (size_t i = 0; i < e->count; i++) {
-        if (i > 0)
-            ob_strbuf_putc(out, ',');
-        append(out, e, i);
-    }
-    ob_strbuf_putc(out, ']');
-}
-
-static void append_offset(ob_strbuf *out, const ob_encoding *e, size_t i)
-{
-    ob_strbuf_printf(out, "[%zu,%zu]", e->offsets[i][0], e->offsets[i][1]);
-}
-
-static void append_one(ob_strbuf *out, const ob_encoding *e, size_t i)
-{
-    (void)e;
-    (void)i;
-    ob_strbuf_putc(out, '1');
-}
-
-static void append_special(ob_strbuf *out, const ob_encoding *e, size_t i)
-{
-    ob_strbuf_printf(out, "%d", e->special_tokens_mask[i]);
-}
-
-static void append_word(ob_strbuf *out, const ob_encoding *e, size_t i)
-{
-    if (e->word_ids[i] < 0)
-        ob_strbuf_puts(out, "null");
-    else
-        ob_strbuf_printf(out, "%d", (int)e->word_ids[i]);
-}
-
-static void append_sequence(ob_strbuf *out, const ob_encoding *e, size_t i)
-{
-    if (e->sequence_ids[i] < 0)
-        ob_strbuf_puts(out, "null");
-    else
-        ob_strbuf_printf(out, "%d", e->sequence_ids[i]);
-}
-
-static void append_encoding_json(const tokenize_job *job, bool has_pair, ob_strbuf *out)
-{
-    const ob_encoding *e = &job->encoding;
-    ob_strbuf_puts(out, "{\"input_ids\":[");
-    for (size_t i = 0; i < e->count; i++)
-        ob_strbuf_printf(out, i > 0 ? ",%d" : "%d", (int)e->ids[i]);
-    ob_strbuf_puts(out, "],\"tokens\":[");
-    for (size_t i = 0; i < e->count; i++) {
-        const char *token = ob_tokenizer_token(job->tokenizer, e->ids[i]);
-        if (i > 0)
-            ob_strbuf_putc(out, ',');
-        ob_json_append_string(out, token, strlen(token));
-    }
-    ob_strbuf_putc(out, ']');
-    append_numbers(out, "offsets", e, append_offset);
-    append_numbers(out, "attention_mask", e, append_one);
-    append_numbers(out, "special_tokens_mask", e, append_special);
-    append_numbers(out, "word_ids", e, append_word);
-    if (has_pair)
-        append_numbers(out, "sequence_ids", e, append_sequence);
-    ob_strbuf_puts(out, "}\n");
-}
 
 static void append_error_json(const char *message, ob_strbuf *out)
 {
     ob_strbuf_puts(out, "{\"error\":");
     ob_json_append_string(out, message, strlen(message));
-    ob_strbuf_puts(out, "}\n");
+    ob_strbuf_putc(out, '}');
 }
 
-static void print_table(const tokenize_job *job, const char *text)
+static void print_table(const tokenize_job *job, const char *text, size_t bytes)
 {
-    const ob_encoding *e = &job->encoding;
-    cli_print_text(stdout, text, strlen(text));
+    const ob_encoding *e = &job->batch.lists[0].windows[0];
+    cli_print_text(stdout, text, bytes);
     printf("\n     id  offsets    token\n");
     for (size_t i = 0; i < e->count; i++) {
         char range[48];
         const char *token = ob_tokenizer_token(job->tokenizer, e->ids[i]);
         snprintf(range, sizeof range, "%zu-%zu", e->offsets[i][0], e->offsets[i][1]);
         printf("%7d  %-9s  ", (int)e->ids[i], e->special_tokens_mask[i] ? "" : range);
-        cli_print_text(stdout, token, strlen(token));
+        if (token != NULL)
+            cli_print_text(stdout, token, strlen(token));
         putchar('\n');
     }
 }
 
-/* Options as transformers names them. Those that this version lacks refuse the row. */
-static ob_status read_options(const json_t *options, ob_encode_options *out, ob_error *err)
+static ob_status encode(tokenize_job *job, const json_t *text, const json_t *pair, const tokenize_options *options,
+                        ob_error *err)
 {
-    const char *key, *text;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)options, key, value)
-    {
-        text = json_string_value(value);
-        if (strcmp(key, "add_special_tokens") == 0)
-            out->add_special_tokens = json_is_true(value);
-        else if (strcmp(key, "split_special_tokens") == 0)
-            out->split_special_tokens = json_is_true(value);
-        else if (strcmp(key, "max_length") == 0 && (json_is_null(value) || json_integer_value(value) >= 0))
-            out->max_length = (size_t)json_integer_value(value);
-        else if (strcmp(key, "truncation_side") == 0 && text != NULL)
-            out->truncate_left = strcmp(text, "left") == 0;
-        else if (strcmp(key, "truncation") == 0 &&
-                 (json_is_true(value) || (text && strcmp(text, "longest_first") == 0)))
-            out->truncation = OB_TRUNCATION_LONGEST_FIRST;
-        else if (strcmp(key, "truncation") == 0 && text != NULL && strcmp(text, "only_first") == 0)
-            out->truncation = OB_TRUNCATION_ONLY_FIRST;
-        else if (strcmp(key, "truncation") == 0 && text != NULL && strcmp(text, "only_second") == 0)
-            out->truncation = OB_TRUNCATION_ONLY_SECOND;
-        else if (strcmp(key, "truncation") == 0 &&
-                 (json_is_false(value) || (text && strcmp(text, "do_not_truncate") == 0)))
-            out->truncation = OB_TRUNCATION_NONE;
-        else
-            return ob_error_set(err, OB_ERR_INPUT, "options.%s: not available in this version", key);
-    }
-    /* As in transformers, a length alone cuts, and cutting without a length does nothing. */
-    if (json_integer_value(json_object_get(options, "max_length")) > 0 &&
-        json_object_get(options, "truncation") == NULL)
-        out->truncation = OB_TRUNCATION_LONGEST_FIRST;
-    if (!json_is_integer(json_object_get(options, "max_length")))
-        out->truncation = OB_TRUNCATION_NONE;
-    return OB_OK;
+    if (!json_is_string(text) || (pair != NULL && !json_is_string(pair)))
+        return ob_error_set(err, OB_ERR_INPUT, "%s: a string, or for a batch a list of strings, is expected",
+                            json_is_string(text) ? "text_pair" : "text");
+    return tokenize_batch_add(&job->batch, job->tokenizer, job->cache, json_string_value(text),
+                              json_string_length(text), json_string_value(pair), json_string_length(pair), options,
+                              err);
 }
 
-static ob_status encode(tokenize_job *job, const char *text, size_t bytes, const json_t *pair,
-                        const ob_encode_options *options, ob_error *err)
+static ob_status encode_batch(tokenize_job *job, const json_t *texts, const json_t *pairs,
+                              const tokenize_options *options, ob_error *err)
 {
-    return ob_tokenizer_encode(job->tokenizer, job->cache, text, bytes, json_string_value(pair),
-                               json_string_length(pair), options, &job->encoding, err);
+    size_t i;
+    const json_t *text;
+    if (pairs != NULL && json_array_size(pairs) != json_array_size(texts))
+        return ob_error_set(err, OB_ERR_INPUT, "text_pair: a list of %zu strings is expected, as text is one",
+                            json_array_size(texts));
+    json_array_foreach(texts, i, text)
+    {
+        const json_t *pair = pairs != NULL ? json_array_get(pairs, i) : NULL;
+        if (encode(job, text, pair, options, err) != OB_OK) {
+            ob_error_prefix(err, "text %zu", i);
+            return ob_error_status(err);
+        }
+    }
+    return OB_OK;
 }
 
 static ob_status encode_json_row(tokenize_job *job, const json_t *root, ob_error *err)
 {
     const json_t *text = json_object_get(root, "text"), *pair = json_object_get(root, "text_pair");
-    ob_encode_options options;
-    ob_encode_options_default(&options);
-    options.details = true;
-    if (!json_is_string(text) || (pair != NULL && !json_is_null(pair) && !json_is_string(pair)))
-        return ob_error_set(err, OB_ERR_INPUT, "text: a string is expected");
-    if (read_options(json_object_get(root, "options"), &options, err) != OB_OK ||
-        encode(job, json_string_value(text), json_string_length(text), pair, &options, err) != OB_OK)
+    bool is_list = json_is_array(text);
+    tokenize_options options;
+    if (json_is_null(pair))
+        pair = NULL;
+    if (tokenize_options_read(job->tokenizer, json_object_get(root, "options"), &options, err) != OB_OK ||
+        (is_list ? encode_batch(job, text, pair, &options, err) : encode(job, text, pair, &options, err)) != OB_OK)
         return ob_error_status(err);
-    append_encoding_json(job, json_is_string(pair), &job->out);
+    return tokenize_batch_append(&job->batch, job->tokenizer, &options, is_list, pair != NULL, &job->out, err);
+}
+
+static ob_status encode_plain(tokenize_job *job, const char *text, size_t bytes, ob_error *err)
+{
+    tokenize_options options;
+    tokenize_options_default(job->tokenizer, &options);
+    if (tokenize_batch_add(&job->batch, job->tokenizer, job->cache, text, bytes, NULL, 0, &options, err) != OB_OK)
+        return ob_error_status(err);
+    if (job->ctx->json)
+        return tokenize_batch_append(&job->batch, job->tokenizer, &options, false, false, &job->out, err);
+    print_table(job, text, bytes);
+    return OB_OK;
+}
+
+/* A switch of a row, which may be absent. */
+static ob_status read_switch(const json_t *root, const char *key, bool fallback, bool *out, ob_error *err)
+{
+    const json_t *value = json_object_get(root, key);
+    if (value != NULL && !json_is_null(value) && !json_is_boolean(value))
+        return ob_error_set(err, OB_ERR_INPUT, "%s: true or false is expected", key);
+    *out = json_is_boolean(value) ? json_is_true(value) : fallback;
+    return OB_OK;
+}
+
+/* Ids that no vocabulary can have become -1, which is left out like any unknown one. */
+static ob_status read_ids(const json_t *list, int32_t *ids, ob_error *err)
+{
+    size_t i;
+    const json_t *value;
+    json_array_foreach(list, i, value)
+    {
+        json_int_t id = json_integer_value(value);
+        if (!json_is_integer(value))
+            return ob_error_set(err, OB_ERR_INPUT, "ids[%zu]: an integer is expected", i);
+        ids[i] = id >= 0 && id <= INT32_MAX ? (int32_t)id : -1;
+    }
     return OB_OK;
 }
 
 static ob_status decode_json_row(tokenize_job *job, const json_t *root, ob_error *err)
 {
     const json_t *list = json_object_get(root, "ids");
-    size_t count = json_array_size(list);
-    int32_t *ids = ob_realloc_array(NULL, count, sizeof *ids);
+    bool skip, clean_up;
     ob_strbuf text = OB_STRBUF_INIT;
-    ob_status status = OB_OK;
-    if (!json_is_array(list) || ids == NULL)
-        status = ob_error_set(err, OB_ERR_INPUT, "ids: a list of integers is expected");
-    for (size_t i = 0; status == OB_OK && i < count; i++) {
-        json_int_t id = json_integer_value(json_array_get(list, i));
-        ids[i] = id >= 0 && id <= INT32_MAX ? (int32_t)id : -1;
-    }
+    if (!json_is_array(list))
+        return ob_error_set(err, OB_ERR_INPUT, "ids: a list of integers is expected");
+    if (read_switch(root, "skip_special_tokens", false, &skip, err) != OB_OK ||
+        read_switch(root, "clean_up_tokenization_spaces", ob_tokenizer_cleans_up_spaces(job->tokenizer), &clean_up,
+                    err) != OB_OK)
+        return ob_error_status(err);
+    int32_t *ids = ob_realloc_array(NULL, json_array_size(list), sizeof *ids);
+    if (ids == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu ids", json_array_size(list));
+    ob_status status = read_ids(list, ids, err);
     if (status == OB_OK)
-        status =
-            ob_tokenizer_decode(job->tokenizer, ids, count, json_is_true(json_object_get(root, "skip_special_tokens")),
-                                json_is_true(json_object_get(root, "clean_up_tokenization_spaces")), &text, err);
+        status = ob_tokenizer_decode(job->tokenizer, ids, json_array_size(list), skip, clean_up, &text, err);
     if (status == OB_OK) {
         ob_strbuf_puts(&job->out, "{\"text\":");
         ob_json_append_string(&job->out, ob_strbuf_text(&text), text.length);
-        ob_strbuf_puts(&job->out, "}\n");
+        ob_strbuf_putc(&job->out, '}');
     }
     ob_strbuf_release(&text);
     ob_free(ids);
@@ -199,6 +153,7 @@ static bool take_row(tokenize_job *job, const char *text, size_t bytes)
     ob_status status;
     bool json = job->jsonl || job->decode;
     ob_strbuf_clear(&job->out);
+    job->batch.count = 0;
     if (json) {
         json_error_t json_err;
         json_t *root = json_loadb(text, bytes, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, &json_err);
@@ -209,19 +164,16 @@ static bool take_row(tokenize_job *job, const char *text, size_t bytes)
             status = job->decode ? decode_json_row(job, root, &err) : encode_json_row(job, root, &err);
         json_decref(root);
     } else {
-        ob_encode_options options;
-        ob_encode_options_default(&options);
-        options.details = true;
-        status = encode(job, text, bytes, NULL, &options, &err);
-        if (status == OB_OK && job->ctx->json)
-            append_encoding_json(job, false, &job->out);
-        else if (status == OB_OK)
-            print_table(job, text);
+        status = encode_plain(job, text, bytes, &err);
     }
+    if (status != OB_OK)
+        ob_strbuf_clear(&job->out);
     if (status != OB_OK && (json || job->ctx->json))
         append_error_json(err.text, &job->out);
     else if (status != OB_OK)
         cli_fail(job->ctx, &err);
+    if (job->out.length > 0)
+        ob_strbuf_putc(&job->out, '\n');
     fwrite(ob_strbuf_text(&job->out), 1, job->out.length, stdout);
     return status == OB_OK;
 }
@@ -253,11 +205,12 @@ static int take_lines(tokenize_job *job)
 
 int cli_tokenize(cli_context *ctx, int argc, char **argv)
 {
-    tokenize_job job = {.ctx = ctx, .encoding = OB_ENCODING_INIT};
+    tokenize_job job = {.ctx = ctx};
     const cli_option options[] = {
         {"jsonl", 0, NULL, "rows {\"text\", \"text_pair\", \"options\"} from standard input", NULL, &job.jsonl, NULL,
          NULL},
-        {"decode", 0, NULL, "rows {\"ids\", \"skip_special_tokens\"} to {\"text\"}", NULL, &job.decode, NULL, NULL},
+        {"decode", 0, NULL, "rows {\"ids\", \"skip_special_tokens\", \"clean_up_tokenization_spaces\"} to {\"text\"}",
+         NULL, &job.decode, NULL, NULL},
     };
     size_t count;
     int status =
@@ -283,7 +236,7 @@ int cli_tokenize(cli_context *ctx, int argc, char **argv)
         if (!take_row(&job, argv[i], strlen(argv[i])))
             status = ob_status_exit_code(OB_ERR_INPUT);
     ob_strbuf_release(&job.out);
-    ob_encoding_release(&job.encoding);
+    tokenize_batch_release(&job.batch);
     ob_tokenizer_cache_destroy(job.cache);
     ob_tokenizer_close(job.tokenizer);
     return status;

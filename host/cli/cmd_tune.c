@@ -212,6 +212,7 @@ static ob_status find_shapes(tune *t, ob_error *err)
         }
     }
     t->count = ob_tune_shapes(&config, t->shapes);
+    ob_roberta_config_release(&config);
     return OB_OK;
 }
 

@@ -7,9 +7,9 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <oberta/cache.h>
 #include <oberta/file.h>
 #include <oberta/memory.h>
-#include <oberta/program.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

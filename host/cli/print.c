@@ -60,6 +60,16 @@ void cli_print_text(FILE *file, const char *text, size_t bytes)
     }
 }
 
+void cli_print_lines(FILE *file, const char *text)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, "\n");
+        cli_print_text(file, text, length);
+        fputc('\n', file);
+        text += length + (text[length] == '\n');
+    }
+}
+
 size_t cli_text_width(const char *text, size_t bytes)
 {
     size_t width = 0;

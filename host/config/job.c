@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_SIBLINGS 32
+#define MAX_SIBLINGS 64
 
 const char *ob_task_name(ob_task task)
 {
@@ -28,7 +28,14 @@ void ob_job_default(ob_job *job)
                     .truncation = OB_TRUNCATION_LONGEST_FIRST,
                     .sort_by_length = true,
                     .fill_mask = {.top_k = 5},
-                    .forward = {.outputs = OB_FORWARD_LAST_HIDDEN_STATE}};
+                    .forward = {.outputs = OB_FORWARD_LAST_HIDDEN_STATE},
+                    .text_classification = {.top_k = 1},
+                    .question_answering = {
+                        .top_k = 1, .doc_stride = OB_DOC_STRIDE_AUTO, .max_answer_len = 15, .align_to_words = true}};
+    job->token_classification.ignore_labels = ob_calloc(1, sizeof *job->token_classification.ignore_labels);
+    if (job->token_classification.ignore_labels != NULL &&
+        (job->token_classification.ignore_labels[0] = ob_strdup("O")) != NULL)
+        job->token_classification.ignore_label_count = 1;
     job->devices = ob_calloc(1, sizeof *job->devices);
     if (job->devices != NULL) {
         ob_device_selector_default(&job->devices[0]);
@@ -42,9 +49,9 @@ void ob_job_release(ob_job *job)
     for (size_t i = 0; i < job->device_count; i++)
         ob_device_selector_release(&job->devices[i]);
     ob_free(job->devices);
-    for (size_t i = 0; i < job->fill_mask.target_count; i++)
-        ob_free(job->fill_mask.targets[i]);
-    ob_free(job->fill_mask.targets);
+    ob__job_release_texts(&job->fill_mask.targets, &job->fill_mask.target_count);
+    ob__job_release_texts(&job->token_classification.ignore_labels, &job->token_classification.ignore_label_count);
+    ob_free(job->prune_heads);
     ob_free(job->model_path);
     ob_free(job->output_path);
     *job = (ob_job){0};
@@ -79,6 +86,8 @@ static size_t list_siblings(const char *section, char names[MAX_SIBLINGS][64], c
             continue;
         path += length > 0 ? length + 1 : 0;
         snprintf(names[count], 64, "%.*s", (int)strcspn(path, "."), path);
+        if (count > 0 && strcmp(names[count], names[count - 1]) == 0)
+            continue; /* the same section */
         pointers[count] = names[count];
         count++;
     }
@@ -160,10 +169,34 @@ static ob_status apply_override(ob__job_reader *r, const char *text)
     return OB_OK;
 }
 
+/* What rows of the inputs hold, and where encoder states come from. */
+static void check_inputs(ob__job_reader *r)
+{
+    ob_job *job = r->job;
+    size_t with_tensors = 0;
+    for (size_t i = 0; i < job->input_count; i++) {
+        ob_input_spec *input = &job->inputs[i];
+        input->form = job->task == OB_TASK_QUESTION_ANSWERING ? OB_ROWS_OF_QUESTIONS
+                      : job->task == OB_TASK_MULTIPLE_CHOICE  ? OB_ROWS_OF_CHOICES
+                                                              : OB_ROWS_OF_TEXTS;
+        with_tensors += input->tensors_path != NULL;
+    }
+    if (with_tensors > 0 && job->task != OB_TASK_FORWARD) {
+        ob_error_add(r->err, OB_ERR_CONFIG, "%s: inputs.tensors: only the task 'forward' takes encoder states",
+                     r->name);
+        r->defect = true;
+    } else if (with_tensors > 0 && with_tensors < job->input_count) {
+        ob_error_add(r->err, OB_ERR_CONFIG, "%s: inputs.tensors: %zu of %zu inputs have it; all or none must", r->name,
+                     with_tensors, job->input_count);
+        r->defect = true;
+    }
+}
+
 /* What only the whole job can tell. */
 static void check_whole(ob__job_reader *r)
 {
     ob_job *job = r->job;
+    check_inputs(r);
     if (!r->has_inputs) {
         ob_error_add(r->err, OB_ERR_CONFIG, "%s: inputs: missing; a job needs at least 'inputs: {path: FILE}'",
                      r->name);
@@ -199,7 +232,7 @@ ob_status ob_job_parse(const char *text, size_t bytes, const char *name, const c
     ob_error own;
     ob_error_clear(&own);
     ob__job_reader r = {.job = &job, .name = name, .has_position = true, .folder = folder, .err = &own};
-    if (job.devices == NULL || job.output_path == NULL)
+    if (job.devices == NULL || job.output_path == NULL || job.token_classification.ignore_label_count == 0)
         ob_error_set(&own, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
     else if (root.kind != OB__YAML_MAPPING)
         ob_error_set(&own, OB_ERR_CONFIG, "%s:%zu:%zu: a job is a mapping of keys and values", name, root.line,
@@ -271,9 +304,14 @@ void ob_job_write_template(ob_strbuf *out, const char *devices, const char *mode
             ob_strbuf_puts(out, devices);
         if (strcmp(key->path, "inputs") == 0) {
             ob_strbuf_printf(out, "inputs:  # %s\n", key->comment);
-            ob_strbuf_puts(out, "  path: texts.jsonl\n  format: auto     # text (a line is a row) | jsonl | csv | tsv, "
-                                "from the name's ending\n  text: text       # field or column; text_pair for pairs\n"
-                                "  id: id           # optional, copied to the output\n");
+            ob_strbuf_puts(out,
+                           "  path: texts.jsonl\n  format: auto     # text (a line is a row) | jsonl | csv | tsv, "
+                           "from the name's ending\n  text: text       # field or column; text_pair for pairs\n"
+                           "  id: id           # optional, copied to the output\n"
+                           "  question: question    # and context: context, for question-answering\n"
+                           "  choices: choices      # JSONL: [[prompt, choice], ...], for multiple-choice\n"
+                           "  input_ids: input_ids  # JSONL: rows that come tokenised\n"
+                           "  tensors: null         # safetensors with encoder_hidden_states.<row>, for forward\n");
             continue;
         }
         const char *value = strcmp(key->path, "model.path") == 0 && model_path != NULL ? model_path : key->value;

@@ -44,15 +44,21 @@ static void read_input_format(ob__job_reader *r, const ob__yaml_node *node, ob_i
         ob__job_defect(r, node, "inputs.format", "'%.40s' is none of auto, text, jsonl, csv, tsv", text);
 }
 
+static void read_input_path(ob__job_reader *r, const ob__yaml_node *node, const char *key, char **path)
+{
+    const char *text = ob__job_scalar(r, node, key);
+    if (text == NULL || text[0] == '\0' || ob__yaml_is_null(node))
+        return;
+    ob_free(*path);
+    *path = ob__job_resolve_path(r, text);
+}
+
 static void read_input_key(ob__job_reader *r, const ob__yaml_node *node, ob_input_spec *input)
 {
-    static const char *const known[] = {"path", "format", "text", "text_pair", "id", "input_ids"};
+    static const char *const known[] = {"path",      "format",   "text",    "text_pair", "id",
+                                        "input_ids", "question", "context", "choices",   "tensors"};
     if (strcmp(node->key, "path") == 0) {
-        const char *text = ob__job_scalar(r, node, "inputs.path");
-        if (text != NULL && text[0] != '\0' && !ob__yaml_is_null(node)) {
-            ob_free(input->path);
-            input->path = ob__job_resolve_path(r, text);
-        }
+        read_input_path(r, node, "inputs.path", &input->path);
     } else if (strcmp(node->key, "format") == 0) {
         read_input_format(r, node, input);
     } else if (strcmp(node->key, "text") == 0) {
@@ -63,9 +69,14 @@ static void read_input_key(ob__job_reader *r, const ob__yaml_node *node, ob_inpu
         set_text(r, node, "inputs.id", &input->id_field);
     } else if (strcmp(node->key, "input_ids") == 0) {
         set_text(r, node, "inputs.input_ids", &input->ids_field);
+    } else if (strcmp(node->key, "question") == 0) {
+        set_text(r, node, "inputs.question", &input->question_field);
+    } else if (strcmp(node->key, "context") == 0) {
+        set_text(r, node, "inputs.context", &input->context_field);
+    } else if (strcmp(node->key, "choices") == 0) {
+        set_text(r, node, "inputs.choices", &input->choices_field);
     } else if (strcmp(node->key, "tensors") == 0) {
-        ob__yaml_node at = {.line = node->key_line, .column = node->key_column};
-        ob__job_defect(r, &at, "inputs.tensors", "not available in this version");
+        read_input_path(r, node, "inputs.tensors", &input->tensors_path);
     } else {
         unknown(r, node, "inputs", known, sizeof known / sizeof *known);
     }
@@ -112,6 +123,10 @@ void ob__job_release_inputs(ob_job *job)
         ob_free(job->inputs[i].pair_field);
         ob_free(job->inputs[i].id_field);
         ob_free(job->inputs[i].ids_field);
+        ob_free(job->inputs[i].question_field);
+        ob_free(job->inputs[i].context_field);
+        ob_free(job->inputs[i].choices_field);
+        ob_free(job->inputs[i].tensors_path);
     }
     ob_free(job->inputs);
     job->inputs = NULL;

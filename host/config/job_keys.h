@@ -41,6 +41,29 @@ bool ob__job_override_inside(ob__job_reader *r, const char *section, ob__yaml_no
 
 void ob__job_release_inputs(ob_job *job);
 
+/* job_lists.c: keys whose values are lists. */
+void ob__job_read_outputs(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
+void ob__job_read_targets(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
+void ob__job_read_ignore_labels(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
+void ob__job_read_prune_heads(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
+void ob__job_release_texts(char ***texts, size_t *count);
+
+/* job_values.c: the simple kinds, into the field at key->offset. */
+void *ob__job_field(const ob__job_reader *r, const ob__job_key *key);
+bool ob__job_parse_size(const char *text, size_t *out); /* a decimal number without sign, point or exponent */
+void ob__job_read_size(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
+void ob__job_read_bool(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node);
+
+/* One of several words. Words of the documentation that this version lacks are told so. */
+typedef struct ob__job_word {
+    const char *text;
+    int value; /* below 0: not available in this version */
+} ob__job_word;
+
+/* The value of the word; -1, with a defect, for any other text. */
+int ob__job_read_word(ob__job_reader *r, const char *key, const ob__yaml_node *node, const ob__job_word *words,
+                      size_t count);
+
 /* The text of a scalar, NULL (with a defect) for anything else. */
 const char *ob__job_scalar(ob__job_reader *r, const ob__yaml_node *node, const char *key);
 /* `path` as seen from the working directory; NULL: no memory. */

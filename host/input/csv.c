@@ -106,9 +106,9 @@ ob_status ob__csv_header(const ob_input_spec *spec, ob__stream *s, char separato
         if (status != OB_OK)
             break;
         int column = (int)columns.count++;
-        if (columns.text < 0 && is_name(&field, spec->text_field))
+        if (columns.text < 0 && is_name(&field, ob__text_field(spec)))
             columns.text = column;
-        else if (columns.pair < 0 && is_name(&field, spec->pair_field))
+        else if (columns.pair < 0 && is_name(&field, ob__pair_field(spec)))
             columns.pair = column;
         else if (columns.id < 0 && is_name(&field, spec->id_field))
             columns.id = column;
@@ -116,12 +116,13 @@ ob_status ob__csv_header(const ob_input_spec *spec, ob__stream *s, char separato
     ob_strbuf_release(&field);
     if (status != OB_OK)
         return status;
+    bool questions = spec->form == OB_ROWS_OF_QUESTIONS;
     if (columns.text < 0)
-        return ob_error_set(err, OB_ERR_INPUT, "%s:1: no column '%s' in the header line (inputs.text names it)",
-                            s->name, spec->text_field);
-    if (columns.pair < 0 && spec->pair_required)
-        return ob_error_set(err, OB_ERR_INPUT, "%s:1: no column '%s' in the header line (inputs.text_pair names it)",
-                            s->name, spec->pair_field);
+        return ob_error_set(err, OB_ERR_INPUT, "%s:1: no column '%s' in the header line (inputs.%s names it)", s->name,
+                            ob__text_field(spec), questions ? "question" : "text");
+    if (columns.pair < 0 && ob__pair_required(spec))
+        return ob_error_set(err, OB_ERR_INPUT, "%s:1: no column '%s' in the header line (inputs.%s names it)", s->name,
+                            ob__pair_field(spec), questions ? "context" : "text_pair");
     *out = columns;
     return OB_OK;
 }
@@ -169,7 +170,7 @@ ob_status ob__csv_row(const ob_input_spec *spec, ob__stream *s, char separator, 
     row->has_pair = columns->pair >= 0;
     if (count != columns->count)
         ob__row_reject(row, "%zu fields, but the header line has %zu", count, columns->count);
-    ob__row_check_text(row, spec->text_field, &row->text);
-    ob__row_check_text(row, spec->pair_field, &row->pair);
+    ob__row_check_text(row, ob__text_field(spec), &row->text);
+    ob__row_check_text(row, ob__pair_field(spec), &row->pair);
     return OB_OK;
 }

@@ -12,6 +12,7 @@
 #define MAX_ROW_TOKENS ((size_t)1 << 20)
 /* Four lists of that many, and some; a value costs up to 130 bytes of memory, so a row cannot ask for all there is. */
 #define MAX_ROW_VALUES ((size_t)5 << 20)
+#define MAX_CHOICES    4096
 
 static void take_text(ob_row *row, const char *field, const json_t *value, ob_strbuf *out)
 {
@@ -83,6 +84,43 @@ static int32_t *take_ids(ob_row *row, const json_t *root, const char *field, siz
     return out;
 }
 
+/* Factors of attention, [layer][head]; whether these are the model's layers and heads is for the task to see. */
+static void take_head_mask(ob_row *row, const json_t *root)
+{
+    const json_t *list = json_object_get(root, "head_mask");
+    if (list == NULL || row->defect != OB_OK)
+        return;
+    size_t layers = json_array_size(list), heads = json_array_size(json_array_get(list, 0));
+    if (layers == 0 || heads == 0) {
+        ob__row_reject(row, "head_mask: a list of layers is expected, each a list of numbers, one a head");
+        return;
+    }
+    float *out = layers <= MAX_ROW_VALUES / heads ? ob_realloc_array(NULL, layers * heads, sizeof *out) : NULL;
+    if (out == NULL) {
+        ob__row_reject(row, "head_mask: no memory for %zu layers of %zu heads", layers, heads);
+        return;
+    }
+    row->head_mask = out;
+    row->head_mask_layers = layers;
+    row->head_mask_heads = heads;
+    for (size_t i = 0; i < layers; i++) {
+        const json_t *layer = json_array_get(list, i);
+        if (json_array_size(layer) != heads) {
+            ob__row_reject(row, "head_mask[%zu]: a list of %zu numbers is expected, as many as in head_mask[0]", i,
+                           heads);
+            return;
+        }
+        for (size_t k = 0; k < heads; k++) {
+            const json_t *value = json_array_get(layer, k);
+            *out++ = (float)json_number_value(value);
+            if (!json_is_number(value)) {
+                ob__row_reject(row, "head_mask[%zu][%zu]: not a number", i, k);
+                return;
+            }
+        }
+    }
+}
+
 static void take_tokens(ob_row *row, const char *name, const json_t *root)
 {
     const json_t *list = json_object_get(root, name);
@@ -97,21 +135,79 @@ static void take_tokens(ob_row *row, const char *name, const json_t *root)
     row->token_type_ids = take_ids(row, root, "token_type_ids", count);
     row->position_ids = take_ids(row, root, "position_ids", count);
     row->attention_mask = take_ids(row, root, "attention_mask", count);
+    take_head_mask(row, root);
+}
+
+static ob_choice *add_choice(ob_row *row)
+{
+    size_t before = row->choice_capacity;
+    if (!ob_array_reserve((void **)&row->choices, &row->choice_capacity, row->choice_count + 1, sizeof *row->choices))
+        return NULL;
+    for (size_t i = before; i < row->choice_capacity; i++)
+        row->choices[i] = (ob_choice){OB_STRBUF_INIT, OB_STRBUF_INIT};
+    ob_choice *choice = &row->choices[row->choice_count++];
+    ob_strbuf_clear(&choice->prompt);
+    ob_strbuf_clear(&choice->text);
+    return choice;
+}
+
+/* [[prompt, choice], ...] */
+static ob_status take_choices(ob_row *row, const char *field, const json_t *list, ob_error *err)
+{
+    size_t count = json_array_size(list);
+    if (count == 0 || count > MAX_CHOICES) {
+        ob__row_reject(row, "%s: a list of 1 to %d pairs [prompt, choice] is expected", field, MAX_CHOICES);
+        return OB_OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const json_t *pair = json_array_get(list, i), *prompt = json_array_get(pair, 0),
+                     *text = json_array_get(pair, 1);
+        if (json_array_size(pair) != 2 || !json_is_string(prompt) || !json_is_string(text)) {
+            ob__row_reject(row, "%s[%zu]: a pair of strings is expected: [prompt, choice]", field, i);
+            return OB_OK;
+        }
+        ob_choice *choice = add_choice(row);
+        if (choice != NULL) {
+            ob_strbuf_append(&choice->prompt, json_string_value(prompt), json_string_length(prompt));
+            ob_strbuf_append(&choice->text, json_string_value(text), json_string_length(text));
+        }
+        if (choice == NULL || choice->prompt.failed || choice->text.failed)
+            return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu choices", count);
+    }
+    return OB_OK;
 }
 
 static void take_texts(ob_row *row, const ob_input_spec *spec, const json_t *root)
 {
-    const json_t *text = json_object_get(root, spec->text_field), *pair = json_object_get(root, spec->pair_field);
+    const char *text_field = ob__text_field(spec), *pair_field = ob__pair_field(spec);
+    const json_t *text = json_object_get(root, text_field), *pair = json_object_get(root, pair_field);
     if (text == NULL) {
-        ob__row_reject(row, "%s: the field is missing", spec->text_field);
+        ob__row_reject(row, "%s: the field is missing", text_field);
         return;
     }
-    take_text(row, spec->text_field, text, &row->text);
-    if ((pair == NULL || json_is_null(pair)) && spec->pair_required)
-        ob__row_reject(row, "%s: the field is missing", spec->pair_field);
+    take_text(row, text_field, text, &row->text);
+    if ((pair == NULL || json_is_null(pair)) && ob__pair_required(spec))
+        ob__row_reject(row, "%s: the field is missing", pair_field);
     row->has_pair = pair != NULL && !json_is_null(pair);
     if (row->has_pair)
-        take_text(row, spec->pair_field, pair, &row->pair);
+        take_text(row, pair_field, pair, &row->pair);
+}
+
+static ob_status take_row(ob_row *row, const ob_input_spec *spec, const json_t *root, ob_error *err)
+{
+    const char *ids_field = spec->ids_field != NULL ? spec->ids_field : "input_ids";
+    const char *choices_field = spec->choices_field != NULL ? spec->choices_field : "choices";
+    const json_t *choices = json_object_get(root, choices_field);
+    take_id(row, spec->id_field, json_object_get(root, spec->id_field));
+    if (spec->form == OB_ROWS_OF_CHOICES ||
+        (spec->form == OB_ROWS_OF_TEXTS && choices != NULL && json_object_get(root, spec->text_field) == NULL &&
+         json_object_get(root, ids_field) == NULL))
+        return take_choices(row, choices_field, choices, err);
+    if (json_object_get(root, ids_field) != NULL)
+        take_tokens(row, ids_field, root);
+    else
+        take_texts(row, spec, root);
+    return OB_OK;
 }
 
 /* False where the line holds more values than a row may. Counts no less than jansson would make: the two agree on where
@@ -142,7 +238,6 @@ ob_status ob__jsonl_row(const ob_input_spec *spec, const char *line, size_t byte
         ob__row_reject(row, "more than %zu values", MAX_ROW_VALUES);
         return OB_OK;
     }
-    const char *ids_field = spec->ids_field != NULL ? spec->ids_field : "input_ids";
     json_error_t json_err;
     json_t *root = json_loadb(line, bytes, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &json_err);
     if (root == NULL && json_error_code(&json_err) == json_error_out_of_memory)
@@ -151,17 +246,13 @@ ob_status ob__jsonl_row(const ob_input_spec *spec, const char *line, size_t byte
         ob__row_reject(row, "not JSON: column %d: %s", json_err.column, json_err.text);
         return OB_OK;
     }
-    if (json_is_object(root)) {
-        take_id(row, spec->id_field, json_object_get(root, spec->id_field));
-        if (json_object_get(root, ids_field) != NULL)
-            take_tokens(row, ids_field, root);
-        else
-            take_texts(row, spec, root);
-    } else {
+    ob_status status = OB_OK;
+    if (json_is_object(root))
+        status = take_row(row, spec, root, err);
+    else
         ob__row_reject(row, "not a JSON object");
-    }
     json_decref(root);
-    return row->text.failed || row->pair.failed || row->id.failed
-               ? ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu bytes", bytes)
-               : OB_OK;
+    if (status == OB_OK && (row->text.failed || row->pair.failed || row->id.failed))
+        status = ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu bytes", bytes);
+    return status;
 }

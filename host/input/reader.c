@@ -31,8 +31,10 @@ static void free_ids(ob_row *row)
     ob_free(row->token_type_ids);
     ob_free(row->position_ids);
     ob_free(row->attention_mask);
+    ob_free(row->head_mask);
     row->input_ids = row->token_type_ids = row->position_ids = row->attention_mask = NULL;
-    row->token_count = 0;
+    row->head_mask = NULL;
+    row->token_count = row->head_mask_layers = row->head_mask_heads = 0;
     row->tokenised = false;
 }
 
@@ -44,6 +46,7 @@ void ob_row_clear(ob_row *row)
     ob_strbuf_clear(&row->defect_text);
     free_ids(row);
     row->has_pair = false;
+    row->choice_count = 0;
     row->defect = OB_OK;
 }
 
@@ -53,6 +56,13 @@ void ob_row_release(ob_row *row)
     ob_strbuf_release(&row->pair);
     ob_strbuf_release(&row->id);
     ob_strbuf_release(&row->defect_text);
+    for (size_t i = 0; i < row->choice_capacity; i++) {
+        ob_strbuf_release(&row->choices[i].prompt);
+        ob_strbuf_release(&row->choices[i].text);
+    }
+    ob_free(row->choices);
+    row->choices = NULL;
+    row->choice_count = row->choice_capacity = 0;
     free_ids(row);
 }
 
@@ -66,6 +76,25 @@ void ob__row_reject(ob_row *row, const char *format, ...)
     row->defect = OB_ERR_INPUT;
     ob_strbuf_clear(&row->defect_text);
     ob_strbuf_puts(&row->defect_text, text);
+}
+
+const char *ob__text_field(const ob_input_spec *spec)
+{
+    if (spec->form != OB_ROWS_OF_QUESTIONS)
+        return spec->text_field;
+    return spec->question_field != NULL ? spec->question_field : "question";
+}
+
+const char *ob__pair_field(const ob_input_spec *spec)
+{
+    if (spec->form != OB_ROWS_OF_QUESTIONS)
+        return spec->pair_field;
+    return spec->context_field != NULL ? spec->context_field : "context";
+}
+
+bool ob__pair_required(const ob_input_spec *spec)
+{
+    return spec->pair_required || spec->form == OB_ROWS_OF_QUESTIONS;
 }
 
 void ob__row_check_text(ob_row *row, const char *what, const ob_strbuf *text)
@@ -91,6 +120,11 @@ static ob_input_format format_from_path(const char *path)
     return OB_INPUT_TEXT;
 }
 
+ob_status ob_row_parse_json(const ob_input_spec *spec, const char *text, size_t bytes, ob_row *row, ob_error *err)
+{
+    return ob__jsonl_row(spec, text, bytes, row, err);
+}
+
 static char separator(const ob_reader *r)
 {
     return r->format == OB_INPUT_CSV ? ',' : '\t';
@@ -103,6 +137,11 @@ static ob_status open_current(ob_reader *r, ob_error *err)
         return ob_error_status(err);
     r->open = true;
     r->format = spec->format != OB_INPUT_AUTO ? spec->format : format_from_path(spec->path);
+    if (spec->form == OB_ROWS_OF_CHOICES && r->format != OB_INPUT_JSONL)
+        return ob_error_set(err, OB_ERR_CONFIG, "%s: inputs.format: choices come as jsonl alone", r->stream.name);
+    if (spec->form == OB_ROWS_OF_QUESTIONS && r->format == OB_INPUT_TEXT)
+        return ob_error_set(err, OB_ERR_CONFIG, "%s: inputs.format: questions with contexts come as jsonl, csv or tsv",
+                            r->stream.name);
     if (r->format == OB_INPUT_CSV || r->format == OB_INPUT_TSV)
         return ob__csv_header(spec, &r->stream, separator(r), &r->columns, err);
     return OB_OK;

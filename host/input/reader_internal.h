@@ -11,6 +11,11 @@ typedef struct ob__csv_columns {
     size_t count;
 } ob__csv_columns;
 
+/* The names of the fields that fill row->text and row->pair, by the form of the rows. */
+const char *ob__text_field(const ob_input_spec *spec);
+const char *ob__pair_field(const ob_input_spec *spec);
+bool ob__pair_required(const ob_input_spec *spec);
+
 /* Marks the row as wrong; the next one can follow. */
 void ob__row_reject(ob_row *row, const char *format, ...) OB_PRINTF(2, 3);
 /* Rejects a row whose text is no UTF-8. */

@@ -1,14 +1,16 @@
-/* CSV: a line a prediction (row, id, mask, rank, score, token, token_str, sequence, error), or a line an embedding
- * (row, id, e0, e1, ..., error). A text that a spreadsheet would take for a formula gets an apostrophe before it.
+/* CSV: row, id, what the task gives, error; the header line names it (append_columns).
+ *
+ * A line is a row, but for fill-mask, where it is a prediction, or the whole text where there was no mask. Lists stand
+ * in one cell as JSON. A text that a spreadsheet would take for a formula gets an apostrophe before it; numbers that
+ * are none (NaN) are empty cells.
  *
  * The first result tells which columns there are. Error rows that come before it wait for that. */
 #include "writer_internal.h"
 
+#include <math.h>
 #include <oberta/utf8.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PREDICTION_COLUMNS 6
 
 static void append_cell(ob_strbuf *out, const char *text, size_t bytes)
 {
@@ -20,6 +22,23 @@ static void append_cell(ob_strbuf *out, const char *text, size_t bytes)
         ob_strbuf_putc(out, text[i]);
     }
     ob_strbuf_putc(out, '"');
+}
+
+static void append_float(ob_strbuf *out, float value)
+{
+    ob_strbuf_putc(out, ',');
+    if (isfinite(value))
+        ob_json_append_float(out, value);
+}
+
+/* A list of the record as JSON in one cell. */
+static void append_json(ob_writer *w, const ob_record *record, void (*list)(ob_strbuf *out, const ob_record *record),
+                        ob_strbuf *out)
+{
+    ob_strbuf_clear(&w->scratch);
+    list(&w->scratch, record);
+    append_cell(out, ob_strbuf_text(&w->scratch), w->scratch.length);
+    out->failed |= w->scratch.failed;
 }
 
 /* The four digits after "\u". */
@@ -110,21 +129,49 @@ static void append_kept_errors(ob_writer *w, ob_strbuf *out)
     ob_strbuf_release(&w->waiting);
 }
 
+/* The names of the columns between id and error, each with a comma before it. */
+static void append_columns(ob_writer *w, const ob_record *record, ob_strbuf *out)
+{
+    switch (record->kind) {
+    case OB_RECORD_EMBEDDING:
+        for (size_t i = 0; i < record->arrays[0].shape[0]; i++)
+            ob_strbuf_printf(out, ",e%zu", i);
+        break;
+    case OB_RECORD_LABELS:
+        w->lists = record->as_list;
+        ob_strbuf_puts(out, w->lists ? ",label,score,labels" : ",label,score");
+        break;
+    case OB_RECORD_ENTITIES:
+        ob_strbuf_puts(out, ",entities");
+        break;
+    case OB_RECORD_ANSWERS:
+        w->lists = record->as_list;
+        ob_strbuf_puts(out, w->lists ? ",score,start,end,answer,answers" : ",score,start,end,answer");
+        break;
+    case OB_RECORD_CHOICE:
+        ob_strbuf_puts(out, ",choice,score,scores,logits");
+        break;
+    case OB_RECORD_SCORE:
+        w->lists = record->token_scores != NULL;
+        ob_strbuf_puts(out, w->lists ? ",score,token_count,token_scores,tokens" : ",score,token_count");
+        break;
+    default:
+        ob_strbuf_puts(out, ",mask,rank,score,token,token_str,sequence");
+        break;
+    }
+}
+
 /* The header line and the errors that waited for it. `record` NULL: no row gave a result. */
 static void append_header(ob_writer *w, const ob_record *record, ob_strbuf *out)
 {
     w->has_header = true;
     ob_strbuf_puts(out, "row,id");
-    if (record == NULL) {
-        w->width = 0;
-    } else if (record->kind == OB_RECORD_EMBEDDING) {
-        w->width = record->arrays[0].shape[0];
-        for (size_t i = 0; i < w->width; i++)
-            ob_strbuf_printf(out, ",e%zu", i);
-    } else {
-        w->width = PREDICTION_COLUMNS;
-        ob_strbuf_puts(out, ",mask,rank,score,token,token_str,sequence");
-    }
+    size_t before = out->length;
+    if (record != NULL)
+        append_columns(w, record, out);
+    w->width = 0;
+    for (size_t i = before; i < out->length; i++)
+        w->width += out->data[i] == ',';
     ob_strbuf_puts(out, ",error\r\n");
     append_kept_errors(w, out);
 }
@@ -135,8 +182,8 @@ static void append_predictions(ob_writer *w, const ob_record *record, ob_strbuf 
         for (size_t i = 0; i < record->top_k; i++) {
             const ob_prediction *p = &record->predictions[m * record->top_k + i];
             append_start(w, out, record);
-            ob_strbuf_printf(out, ",%zu,%zu,", m, i);
-            ob_json_append_float(out, p->score);
+            ob_strbuf_printf(out, ",%zu,%zu", m, i);
+            append_float(out, p->score);
             ob_strbuf_printf(out, ",%d", (int)p->token);
             append_cell(out, p->token_str, p->token_str_bytes);
             append_cell(out, p->sequence, p->sequence_bytes);
@@ -144,14 +191,80 @@ static void append_predictions(ob_writer *w, const ob_record *record, ob_strbuf 
         }
 }
 
-static void append_embedding(ob_writer *w, const ob_record *record, ob_strbuf *out)
+static void append_labels(ob_writer *w, const ob_record *record, ob_strbuf *out)
 {
-    append_start(w, out, record);
-    for (size_t i = 0; i < record->arrays[0].shape[0]; i++) {
-        ob_strbuf_putc(out, ',');
-        ob_json_append_float(out, record->arrays[0].data[i]);
+    if (record->label_count > 0) {
+        append_cell(out, record->labels[0].label, strlen(record->labels[0].label));
+        append_float(out, record->labels[0].score);
+    } else {
+        ob_strbuf_puts(out, ",,");
     }
-    ob_strbuf_puts(out, ",\r\n");
+    if (w->lists)
+        append_json(w, record, ob__json_append_labels, out);
+}
+
+static void append_answers(ob_writer *w, const ob_record *record, ob_strbuf *out)
+{
+    if (record->answer_count > 0) {
+        const ob_answer *best = &record->answers[0];
+        append_float(out, best->score);
+        ob_strbuf_printf(out, ",%zu,%zu", best->start, best->end);
+        append_cell(out, best->answer, best->answer_bytes);
+    } else {
+        ob_strbuf_puts(out, ",,,,");
+    }
+    if (w->lists)
+        append_json(w, record, ob__json_append_answers, out);
+}
+
+static void append_choice(ob_writer *w, const ob_record *record, ob_strbuf *out)
+{
+    ob_strbuf_printf(out, ",%zu", ob__best_choice(record));
+    append_float(out, record->choice_scores[ob__best_choice(record)]);
+    append_json(w, record, ob__json_append_choice_scores, out);
+    append_json(w, record, ob__json_append_choice_logits, out);
+}
+
+static void append_score(ob_writer *w, const ob_record *record, ob_strbuf *out)
+{
+    ob_strbuf_putc(out, ',');
+    if (isfinite(record->score))
+        ob_json_append_double(out, record->score);
+    ob_strbuf_printf(out, ",%zu", record->token_count);
+    if (w->lists) {
+        append_json(w, record, ob__json_append_token_scores, out);
+        append_json(w, record, ob__json_append_tokens, out);
+    }
+}
+
+/* The columns between id and error. */
+static void append_fields(ob_writer *w, const ob_record *record, ob_strbuf *out)
+{
+    switch (record->kind) {
+    case OB_RECORD_PREDICTION:
+        ob_strbuf_puts(out, ",,,,,");
+        append_cell(out, record->text, record->text_bytes);
+        break;
+    case OB_RECORD_EMBEDDING:
+        for (size_t i = 0; i < record->arrays[0].shape[0]; i++)
+            append_float(out, record->arrays[0].data[i]);
+        break;
+    case OB_RECORD_LABELS:
+        append_labels(w, record, out);
+        break;
+    case OB_RECORD_ENTITIES:
+        append_json(w, record, ob__json_append_entities, out);
+        break;
+    case OB_RECORD_ANSWERS:
+        append_answers(w, record, out);
+        break;
+    case OB_RECORD_CHOICE:
+        append_choice(w, record, out);
+        break;
+    default:
+        append_score(w, record, out);
+        break;
+    }
 }
 
 static ob_status append(ob_writer *w, const ob_record *record, ob_strbuf *out, ob_error *err)
@@ -166,17 +279,15 @@ static ob_status append(ob_writer *w, const ob_record *record, ob_strbuf *out, o
         append_header(w, record, out);
     if (record->kind == OB_RECORD_MASKS) {
         append_predictions(w, record, out);
-    } else if (record->kind == OB_RECORD_EMBEDDING) {
-        append_embedding(w, record, out);
-    } else if (record->kind == OB_RECORD_PREDICTION) {
-        append_start(w, out, record);
-        ob_strbuf_puts(out, ",,,,,");
-        append_cell(out, record->text, record->text_bytes);
-        ob_strbuf_puts(out, ",\r\n");
-    } else {
-        append_start(w, out, record);
-        append_error(w, out, "", 0, record->error_message, strlen(record->error_message));
+        return OB_OK;
     }
+    append_start(w, out, record);
+    if (record->kind == OB_RECORD_ERROR) {
+        append_error(w, out, "", 0, record->error_message, strlen(record->error_message));
+        return OB_OK;
+    }
+    append_fields(w, record, out);
+    ob_strbuf_puts(out, ",\r\n");
     return OB_OK;
 }
 
@@ -191,11 +302,5 @@ static ob_status finish(ob_writer *w, ob_error *err)
     return ob__writer_put(w, w->buffer.data, w->buffer.length, err);
 }
 
-const ob__format ob__format_csv = {
-    OB_OUTPUT_CSV,
-    "csv",
-    ".csv",
-    1u << OB_RECORD_ERROR | 1u << OB_RECORD_MASKS | 1u << OB_RECORD_PREDICTION | 1u << OB_RECORD_EMBEDDING,
-    false,
-    append,
-    finish};
+const ob__format ob__format_csv = {OB_OUTPUT_CSV, "csv",  ".csv", OB__EVERY_RECORD & ~(1u << OB_RECORD_ARRAYS),
+                                   false,         append, finish};

@@ -46,7 +46,7 @@ void ob_json_append_string(ob_strbuf *out, const char *text, size_t bytes)
 
 /* A decimal: its digits without trailing zeros, the first one worth 10^exponent. */
 typedef struct decimal {
-    char digits[16];
+    char digits[24];
     int count, exponent;
 } decimal;
 
@@ -121,8 +121,19 @@ static bool shorten_fast(float value, decimal *out)
     return false;
 }
 
-/* The same by trial: subnormal numbers have few digits, and a candidate at a middle needs an exact answer. The text is
- * "d.ddde-XX" with the locale's point. */
+/* What "d.ddde-XX" says, whatever the locale's point. */
+static void read_scientific(const char *text, decimal *out)
+{
+    const char *e = strchr(text, 'e');
+    out->count = 0;
+    for (const char *at = text; at < e; at++)
+        if (*at >= '0' && *at <= '9')
+            out->digits[out->count++] = *at;
+    out->exponent = (int)strtol(e + 1, NULL, 10);
+    strip_zeros(out);
+}
+
+/* The same by trial: subnormal numbers have few digits, and a candidate at a middle needs an exact answer. */
 static void shorten_slowly(float value, decimal *out)
 {
     char text[48];
@@ -131,13 +142,18 @@ static void shorten_slowly(float value, decimal *out)
         if (digits == 9 || strtof(text, NULL) == value)
             break;
     }
-    const char *e = strchr(text, 'e');
-    out->count = 0;
-    for (const char *at = text; at < e; at++)
-        if (*at >= '0' && *at <= '9')
-            out->digits[out->count++] = *at;
-    out->exponent = (int)strtol(e + 1, NULL, 10);
-    strip_zeros(out);
+    read_scientific(text, out);
+}
+
+static void shorten_double(double value, decimal *out)
+{
+    char text[48];
+    for (int digits = 1; digits <= 17; digits++) { /* seventeen always read back as the same double */
+        snprintf(text, sizeof text, "%.*e", digits - 1, value);
+        if (digits == 17 || strtod(text, NULL) == value)
+            break;
+    }
+    read_scientific(text, out);
 }
 
 /* As Python's json.dumps: always a point or an exponent, so that a column of numbers keeps one type. */
@@ -178,5 +194,18 @@ void ob_json_append_float(ob_strbuf *out, float value)
     decimal d = {.digits = "0", .count = 1, .exponent = 0};
     if (magnitude > 0 && (magnitude < FLT_MIN || magnitude == FLT_MAX || !shorten_fast(magnitude, &d)))
         shorten_slowly(magnitude, &d);
+    ob_strbuf_append(out, text, sign + format_decimal(&d, text + sign));
+}
+
+void ob_json_append_double(ob_strbuf *out, double value)
+{
+    if (!isfinite(value)) {
+        ob_strbuf_puts(out, "null");
+        return;
+    }
+    char text[48] = "-";
+    size_t sign = signbit(value) ? 1 : 0;
+    decimal d;
+    shorten_double(fabs(value), &d);
     ob_strbuf_append(out, text, sign + format_decimal(&d, text + sign));
 }

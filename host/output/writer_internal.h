@@ -5,6 +5,9 @@
 #include <oberta/file.h>
 #include <oberta/writer.h>
 
+/* Bits of every ob_record_kind; OB_RECORD_SCORE is the last. */
+#define OB__EVERY_RECORD ((2u << OB_RECORD_SCORE) - 1)
+
 typedef struct ob__format {
     ob_output_format format;
     const char *name, *ending;
@@ -28,6 +31,7 @@ struct ob_writer {
     uint64_t rows;       /* npy */
     size_t width;        /* npy: columns; CSV: columns between id and error */
     bool has_header;     /* CSV */
+    bool lists;          /* CSV: the columns of lists that a job may ask for are there */
     ob_strbuf waiting;   /* CSV: error rows from before the header */
     ob_strbuf scratch;   /* CSV */
 };
@@ -38,5 +42,16 @@ extern const ob__format ob__format_jsonl, ob__format_csv, ob__format_safetensors
 ob_status ob__writer_put(ob_writer *writer, const void *bytes, size_t count, ob_error *err);
 /* safetensors, npy: appends to the numbers. */
 ob_status ob__writer_put_data(ob_writer *writer, const void *bytes, size_t count, ob_error *err);
+
+/* json_lists.c: lists of a record, as JSONL and the cells of CSV have them. */
+void ob__json_append_labels(ob_strbuf *out, const ob_record *record);
+void ob__json_append_entities(ob_strbuf *out, const ob_record *record);
+void ob__json_append_answers(ob_strbuf *out, const ob_record *record);
+void ob__json_append_tokens(ob_strbuf *out, const ob_record *record);
+void ob__json_append_token_scores(ob_strbuf *out, const ob_record *record);
+void ob__json_append_choice_scores(ob_strbuf *out, const ob_record *record);
+void ob__json_append_choice_logits(ob_strbuf *out, const ob_record *record);
+/* CHOICE: the first of the choices with the highest score; there is at least one. */
+size_t ob__best_choice(const ob_record *record);
 
 #endif

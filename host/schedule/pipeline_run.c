@@ -89,7 +89,7 @@ static void *feeder_main(void *argument)
     ob_error_clear(&err);
     while (wait_for_room(r)) {
         ob__window *window = window_at(r, r->filled);
-        ob_status status = ob__window_read(window, r->source, limits, &err);
+        ob_status status = ob__window_read(window, r->source, &r->tools, limits, &err);
         if (status == OB_OK)
             status = ob__window_tokenise(window, &r->tools, limits, &err);
         if (status != OB_OK) {
@@ -137,8 +137,6 @@ static void finish_window(run *r, const ob__window *window)
 static void next_batch(void *user, const ob_batch **batch, ob_result **result)
 {
     run *r = user;
-    const ob__task_context *context = &r->pipeline->task_context;
-    const ob__task *task = r->pipeline->task;
     ob_error err;
     ob_error_clear(&err);
     *batch = NULL;
@@ -147,7 +145,7 @@ static void next_batch(void *user, const ob_batch **batch, ob_result **result)
         if (window == NULL)
             return;
         ob_status status;
-        if (ob__window_next_batch(window, task->want(context), task->top_k(context), &status, &err)) {
+        if (ob__window_next_batch(window, &r->tools, &status, &err)) {
             *batch = &window->batch;
             *result = &window->result;
             return;
@@ -168,10 +166,11 @@ static void batch_done(void *user, const ob_batch *batch, ob_result *result, ob_
     if (status == OB_OK) {
         /* `computed` is moved by this thread alone, so it may be read here without the lock. */
         uint64_t device_ns = result->device_ns;
-        status = ob__window_collect(window_at(r, r->computed), &r->tools, r->pipeline->task_context.config, &own);
+        size_t rows = 0;
+        status = ob__window_collect(window_at(r, r->computed), &r->tools, &rows, &own);
         err = &own;
         pthread_mutex_lock(&r->mutex);
-        r->progress.rows += batch->sequence_count;
+        r->progress.rows += rows;
         r->progress.tokens += batch->token_count;
         r->progress.device_seconds += (double)device_ns * 1e-9;
         pthread_mutex_unlock(&r->mutex);
@@ -182,6 +181,15 @@ static void batch_done(void *user, const ob_batch *batch, ob_result *result, ob_
 
 /* Writer ---------------------------------------------------------------------------------------------------------- */
 
+/* A row that no batch counts. */
+static void count_row(run *r, bool failed)
+{
+    pthread_mutex_lock(&r->mutex);
+    r->progress.rows++;
+    r->progress.failed_rows += failed;
+    pthread_mutex_unlock(&r->mutex);
+}
+
 static ob_status emit_defect(run *r, const ob__item *item, const ob_record_sink *sink, ob_error *err)
 {
     const ob_row *row = &item->row;
@@ -189,10 +197,7 @@ static ob_status emit_defect(run *r, const ob__item *item, const ob_record_sink 
         return ob_error_set(err, row->defect, "%s:%llu: row %llu: %s", row->file != NULL ? row->file : "input",
                             (unsigned long long)row->line, (unsigned long long)row->number,
                             ob_strbuf_text(&row->defect_text));
-    pthread_mutex_lock(&r->mutex);
-    r->progress.rows++;
-    r->progress.failed_rows++;
-    pthread_mutex_unlock(&r->mutex);
+    count_row(r, true);
     ob_record record = ob__item_record(item, OB_RECORD_ERROR);
     record.error_code = ob_status_name(row->defect);
     record.error_message = ob_strbuf_text(&row->defect_text);
@@ -208,7 +213,10 @@ static ob_status emit_window(run *r, ob__window *window, const ob_record_sink *s
                                                      : p->task->emit(&p->task_context, item, sink, err);
         if (status != OB_OK)
             return status;
-        ob_result_release(&item->result); /* results may be large; the window itself is used again */
+        if (item->sequence_count == 0 && item->row.defect == OB_OK)
+            count_row(r, false);                          /* there was nothing to run */
+        for (size_t k = 0; k < item->sequence_count; k++) /* results may be large; the window itself is used again */
+            ob_result_release(&item->sequences[k].result);
     }
     return OB_OK;
 }
@@ -306,9 +314,10 @@ ob_status ob_pipeline_run_with(ob_pipeline *p, const ob_row_source *source, cons
     r->source = source;
     r->tools = (ob__window_tools){.task = p->task,
                                   .task_context = &p->task_context,
-                                  .item_limits = &p->item_limits,
                                   .encoders = p->encoders,
-                                  .parallel = p->parallel};
+                                  .parallel = p->parallel,
+                                  .encoder_states = p->encoder_states,
+                                  .widths = ob__result_widths_of(&p->task_context.needs, &p->config)};
     r->err = err;
     r->begin = ob__seconds_now();
     pthread_mutex_init(&r->mutex, NULL);

@@ -1,18 +1,23 @@
-/* Rows to batches, and results back to rows. */
+/* Rows to sequences, and sequences to a schedule of batches. */
 #include "window.h"
 
 #include <oberta/memory.h>
 #include <stdatomic.h>
 #include <string.h>
 
+/* A token of ordinary text is about this many bytes; it only steers how much is read at a time. */
+#define BYTES_PER_TOKEN 4
+
 void ob__window_release(ob__window *w)
 {
     for (size_t i = 0; i < w->capacity; i++)
         ob__item_release(&w->items[i]);
     ob_free(w->items);
+    ob_free(w->places);
     ob_schedule_release(&w->schedule);
     ob_result_release(&w->result);
-    ob_free(w->arrays);
+    ob_free(w->integers);
+    ob_free(w->floats);
     *w = (ob__window){0};
 }
 
@@ -29,12 +34,37 @@ static ob_status reserve_item(ob__window *w, ob_error *err)
     return OB_OK;
 }
 
-ob_status ob__window_read(ob__window *w, const ob_row_source *source, const ob__window_limits *limits, ob_error *err)
+static size_t row_bytes(const ob_row *row)
 {
-    size_t bytes = 0;
+    size_t bytes = row->text.length + row->pair.length;
+    for (size_t i = 0; i < row->choice_count; i++)
+        bytes += row->choices[i].prompt.length + row->choices[i].text.length;
+    return bytes;
+}
+
+static size_t guess_tokens(const ob__window_tools *tools, const ob_row *row)
+{
+    if (tools->task->row_tokens != NULL)
+        return tools->task->row_tokens(tools->task_context, row);
+    return row->token_count + row_bytes(row) / BYTES_PER_TOKEN;
+}
+
+/* The squares are of the most tokens that the row can have: their results are the largest by far. */
+static size_t guess_result_bytes(const ob__window_tools *tools, const ob__window_limits *limits, const ob_row *row,
+                                 size_t tokens)
+{
+    size_t most = row->token_count + row_bytes(row), max_length = tools->task_context->limits.max_length;
+    most = most < max_length ? most : max_length;
+    return tokens * limits->bytes_per_token + most * most * limits->bytes_per_token_pair;
+}
+
+ob_status ob__window_read(ob__window *w, const ob_row_source *source, const ob__window_tools *tools,
+                          const ob__window_limits *limits, ob_error *err)
+{
+    size_t tokens = 0, bytes = 0;
     w->count = 0;
     w->last = false;
-    while (w->count < limits->max_rows && bytes < limits->max_text_bytes) {
+    while (w->count < limits->max_rows && tokens < limits->max_tokens && bytes < limits->max_result_bytes) {
         if (w->count > 0 && source->ready != NULL && !source->ready(source->user))
             break;
         bool more;
@@ -49,7 +79,9 @@ ob_status ob__window_read(ob__window *w, const ob_row_source *source, const ob__
             w->last = true;
             break;
         }
-        bytes += row->text.length + row->pair.length + row->token_count * sizeof(int32_t);
+        size_t guess = guess_tokens(tools, row);
+        tokens += guess;
+        bytes += guess_result_bytes(tools, limits, row, guess);
         w->count++;
     }
     return OB_OK;
@@ -63,53 +95,87 @@ typedef struct tokenise_loop {
     atomic_int status;
 } tokenise_loop;
 
+/* Every row of such a job has encoder states, by its number. */
+static void attach_encoder(const ob__encoder_states *states, ob__item *item)
+{
+    const ob_tensor *hidden, *mask;
+    if (!ob__encoder_states_find(states, item->row.number, &hidden, &mask)) {
+        ob__item_reject(item, "inputs.tensors has no encoder_hidden_states.%llu", (unsigned long long)item->row.number);
+        return;
+    }
+    for (size_t i = 0; i < item->sequence_count; i++) {
+        item->sequences[i].encoder_count = hidden->shape[0];
+        item->sequences[i].encoder_states = hidden;
+        item->sequences[i].encoder_mask = mask;
+    }
+}
+
+static ob_status tokenise_item(const ob__window_tools *tools, ob__item *item, ob__item_encoder *encoder, ob_error *err)
+{
+    const ob__task *task = tools->task;
+    const ob__task_context *ctx = tools->task_context;
+    item->sequence_count = 0;
+    item->has_mask_tokens = false;
+    if (item->row.defect != OB_OK)
+        return OB_OK;
+    ob_status status = task->tokenise != NULL ? task->tokenise(ctx, item, encoder, err)
+                                              : ob__item_encode(item, encoder, &ctx->limits, false, err);
+    if (status == OB_OK && item->row.defect == OB_OK && task->prepare != NULL)
+        status = task->prepare(ctx, item, err);
+    if (status == OB_OK && item->row.defect == OB_OK && tools->encoder_states != NULL)
+        attach_encoder(tools->encoder_states, item);
+    item->pending = item->sequence_count;
+    return status;
+}
+
 static void tokenise_one(void *user, size_t thread, size_t index)
 {
     tokenise_loop *loop = user;
-    const ob__window_tools *tools = loop->tools;
-    ob__item *item = &loop->window->items[index];
     ob_error err;
     ob_error_clear(&err);
-    ob_status status = ob__item_encode(item, &tools->encoders[thread], tools->item_limits, &err);
-    if (status == OB_OK && item->row.defect == OB_OK)
-        status = tools->task->prepare(tools->task_context, item, &err);
+    ob_status status = tokenise_item(loop->tools, &loop->window->items[index], &loop->tools->encoders[thread], &err);
     if (status != OB_OK && !atomic_flag_test_and_set(&loop->failed)) {
         ob_error_set(loop->err, status, "%s", err.text);
         atomic_store(&loop->status, (int)status);
     }
 }
 
-/* Lengths and result bytes of the good rows decide who runs with whom. Rejected rows take no part: their length is 0.
- */
+/* Every sequence of the good rows; rejected rows have none. */
+static ob_status list_places(ob__window *w, ob_error *err)
+{
+    w->place_count = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        size_t count = w->items[i].sequence_count;
+        if (!ob_array_reserve((void **)&w->places, &w->place_capacity, w->place_count + count, sizeof *w->places))
+            return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu sequences", w->place_count + count);
+        for (size_t k = 0; k < count; k++)
+            w->places[w->place_count++] = (ob__sequence_place){i, k};
+    }
+    return OB_OK;
+}
+
+/* Lengths and result bytes of the sequences decide who runs with whom. An encoder's tokens fill a batch as much as the
+ * sequence's own. */
 static ob_status make_schedule(ob__window *w, const ob__window_tools *tools, const ob__window_limits *limits,
                                ob_error *err)
 {
-    size_t *lengths = ob_realloc_array(NULL, w->count, 2 * sizeof *lengths);
-    size_t *rows = ob_realloc_array(NULL, w->count, sizeof *rows);
-    ob_status status = OB_OK;
-    if (lengths == NULL || rows == NULL) {
-        status = ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the lengths of %zu rows", w->count);
-        goto done;
-    }
-    size_t *costs = lengths + w->count, good = 0;
+    if (list_places(w, err) != OB_OK)
+        return ob_error_status(err);
+    size_t *lengths = ob_realloc_array(NULL, w->place_count + 1, 2 * sizeof *lengths);
+    if (lengths == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the lengths of %zu sequences", w->place_count);
+    size_t *costs = lengths + w->place_count;
     w->result_bytes = 0;
-    for (size_t i = 0; i < w->count; i++) {
-        if (w->items[i].row.defect != OB_OK)
-            continue;
-        lengths[good] = w->items[i].token_count;
-        costs[good] = tools->task->result_bytes(tools->task_context, &w->items[i]);
-        w->result_bytes += costs[good];
-        rows[good++] = i;
+    for (size_t i = 0; i < w->place_count; i++) {
+        const ob__sequence *s = &w->items[w->places[i].item].sequences[w->places[i].sequence];
+        lengths[i] = s->token_count > s->encoder_count ? s->token_count : s->encoder_count;
+        costs[i] = ob__result_bytes(&tools->widths, s->token_count, s->position_count, s->encoder_count);
+        w->result_bytes = ob_size_add(w->result_bytes, costs[i], &w->result_bytes) ? w->result_bytes : SIZE_MAX;
     }
     ob_schedule_release(&w->schedule);
-    status = ob_schedule_create(lengths, costs, good, &limits->schedule, &w->schedule, err);
-    if (status == OB_OK)
-        for (size_t i = 0; i < good; i++)
-            w->schedule.order[i] = rows[w->schedule.order[i]];
+    ob_status status = ob_schedule_create(lengths, costs, w->place_count, &limits->schedule, &w->schedule, err);
     w->next_batch = 0;
-done:
     ob_free(lengths);
-    ob_free(rows);
     return status;
 }
 
@@ -121,126 +187,4 @@ ob_status ob__window_tokenise(ob__window *w, const ob__window_tools *tools, cons
     ob__parallel_for(tools->parallel, w->count, tokenise_one, &loop);
     ob_status status = (ob_status)atomic_load(&loop.status);
     return status != OB_OK ? status : make_schedule(w, tools, limits, err);
-}
-
-/* One allocation for all index arrays of a batch. */
-static ob_status reserve_arrays(ob__window *w, size_t tokens, size_t sequences, size_t positions, ob_error *err)
-{
-    size_t count = 4 * tokens + sequences + 1 + positions;
-    if (count > w->arrays_capacity) {
-        int32_t *arrays = ob_realloc_array(w->arrays, count, sizeof *arrays);
-        if (arrays == NULL)
-            return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a batch of %zu tokens", tokens);
-        w->arrays = arrays;
-        w->arrays_capacity = count;
-    }
-    ob_batch *b = &w->batch;
-    b->input_ids = w->arrays;
-    b->position_ids = b->input_ids + tokens;
-    b->token_type_ids = b->position_ids + tokens;
-    b->attention_mask = b->token_type_ids + tokens;
-    b->cu_seqlens = b->attention_mask + tokens;
-    b->positions = b->cu_seqlens + sequences + 1;
-    return OB_OK;
-}
-
-static void append_item(ob_batch *b, const ob__item *item)
-{
-    size_t at = b->token_count, bytes = item->token_count * sizeof(int32_t);
-    memcpy(b->input_ids + at, item->input_ids, bytes);
-    memcpy(b->position_ids + at, item->position_ids, bytes);
-    memcpy(b->token_type_ids + at, item->token_type_ids, bytes);
-    for (size_t i = 0; i < item->token_count; i++)
-        b->attention_mask[at + i] = item->has_attention_mask ? item->attention_mask[i] : 1;
-    for (size_t i = 0; i < item->position_count; i++)
-        b->positions[b->position_count++] = (int32_t)at + item->positions[i];
-    b->token_count += item->token_count;
-    b->cu_seqlens[++b->sequence_count] = (int32_t)b->token_count;
-}
-
-bool ob__window_next_batch(ob__window *w, unsigned want, size_t top_k, ob_status *status, ob_error *err)
-{
-    *status = OB_OK;
-    if (w->next_batch == w->schedule.batch_count)
-        return false;
-    size_t begin = w->schedule.begin[w->next_batch], end = w->schedule.begin[w->next_batch + 1];
-    w->next_batch++;
-    size_t tokens = 0, positions = 0;
-    bool masked = false;
-    for (size_t i = begin; i < end; i++) {
-        const ob__item *item = &w->items[w->schedule.order[i]];
-        tokens += item->token_count;
-        positions += item->position_count;
-        masked |= item->has_attention_mask;
-    }
-    *status = reserve_arrays(w, tokens, end - begin, positions, err);
-    if (*status != OB_OK)
-        return false;
-    ob_batch *b = &w->batch;
-    b->want = want;
-    b->top_k = top_k;
-    b->sequence_count = b->token_count = b->position_count = 0;
-    b->cu_seqlens[0] = 0;
-    for (size_t i = begin; i < end; i++)
-        append_item(b, &w->items[w->schedule.order[i]]);
-    if (!masked)
-        b->attention_mask = NULL;
-    return true;
-}
-
-/* Copies rows [first, first + count) of a result array with `width` elements a row. */
-static bool copy_rows(void *to, const void *from, size_t first, size_t count, size_t width, size_t element_bytes)
-{
-    void **target = to;
-    size_t row_bytes = width * element_bytes;
-    void *grown = ob_realloc_array(*target, count, row_bytes);
-    if (grown == NULL)
-        return false;
-    *target = grown;
-    memcpy(grown, (const char *)from + first * row_bytes, count * row_bytes);
-    return true;
-}
-
-typedef struct result_cursor {
-    size_t sequence, token, position;
-} result_cursor;
-
-static bool copy_result(const ob_batch *b, const ob_result *from, const ob_roberta_config *config,
-                        const result_cursor *at, const ob__item *item, ob_result *to)
-{
-    size_t hidden = config->hidden_size, f = sizeof(float);
-    unsigned pooled = OB_WANT_CLS | OB_WANT_MEAN;
-    return ((b->want & OB_WANT_HIDDEN) == 0 ||
-            copy_rows(&to->hidden, from->hidden, at->token, item->token_count, hidden, f)) &&
-           ((b->want & pooled) == 0 || copy_rows(&to->pooled, from->pooled, at->sequence, 1, hidden, f)) &&
-           ((b->want & OB_WANT_LOGITS) == 0 ||
-            copy_rows(&to->logits, from->logits, at->position, item->position_count, config->vocab_size, f)) &&
-           ((b->want & OB_WANT_TOP_K) == 0 ||
-            (copy_rows(&to->top_ids, from->top_ids, at->position, item->position_count, b->top_k, sizeof(int32_t)) &&
-             copy_rows(&to->top_scores, from->top_scores, at->position, item->position_count, b->top_k, f)));
-}
-
-ob_status ob__window_collect(ob__window *w, const ob__window_tools *tools, const ob_roberta_config *config,
-                             ob_error *err)
-{
-    const ob_batch *b = &w->batch;
-    size_t begin = w->schedule.begin[w->next_batch - 1];
-    result_cursor at = {0, 0, 0};
-    for (; at.sequence < b->sequence_count; at.sequence++) {
-        ob__item *item = &w->items[w->schedule.order[begin + at.sequence]];
-        if (b->sequence_count == 1) {
-            /* A row that ran alone takes the arrays over: its logits may be hundreds of megabytes. */
-            ob_result_release(&item->result);
-            item->result = w->result;
-            w->result = (ob_result){0};
-        } else if (!copy_result(b, &w->result, config, &at, item, &item->result)) {
-            return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the results of a row of %zu tokens",
-                                item->token_count);
-        }
-        at.token += item->token_count;
-        at.position += item->position_count;
-        if (tools->task->collect != NULL && tools->task->collect(tools->task_context, item, err) != OB_OK)
-            return ob_error_status(err);
-    }
-    return OB_OK;
 }

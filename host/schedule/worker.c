@@ -24,8 +24,13 @@ struct ob__worker {
 
 static ob_status read_model(ob__worker *w, const ob__worker_spec *spec, ob_error *err)
 {
-    if (ob_roberta_config_load(spec->model_path, &w->info.config, err) != OB_OK ||
-        ob_checkpoint_open(spec->model_path, &w->checkpoint, err) != OB_OK ||
+    if (ob_roberta_config_load(spec->model_path, &w->info.config, err) != OB_OK)
+        return ob_error_status(err);
+    for (size_t i = 0; i < spec->prune_head_count; i++)
+        if (ob_roberta_config_prune(&w->info.config, spec->prune_heads[i].layer, spec->prune_heads[i].head, err) !=
+            OB_OK)
+            return ob_error_status(err);
+    if (ob_checkpoint_open(spec->model_path, &w->checkpoint, err) != OB_OK ||
         ob_roberta_check(&w->info.config, w->checkpoint, spec->head, spec->pooler, err) != OB_OK)
         return ob_error_status(err);
     snprintf(w->info.container, sizeof w->info.container, "%s", ob_checkpoint_container(w->checkpoint));
@@ -71,6 +76,10 @@ static ob_status load_model(ob__worker *w, const ob__worker_spec *spec, ob_error
     options.head = spec->head;
     options.pooler = spec->pooler;
     options.want = spec->want;
+    if (spec->max_encoder_tokens > 0) /* batches are filled by the longer of a sequence and its encoder's */
+        w->info.max_encoder_tokens =
+            spec->max_encoder_tokens > w->info.max_tokens ? spec->max_encoder_tokens : w->info.max_tokens;
+    options.max_encoder_tokens = w->info.max_encoder_tokens;
     options.top_k = spec->top_k;
     options.gemm = spec->gemm;
     if (ob_roberta_create(w->ctx, &w->info.config, w->checkpoint, &options, &w->model, err) != OB_OK ||
@@ -121,12 +130,21 @@ void ob__worker_destroy(ob__worker *w)
     ob_checkpoint_close(w->checkpoint);
     ob_device_list_destroy(w->devices);
     ob_strbuf_release(&w->info.device_why);
+    ob_roberta_config_release(&w->info.config);
     ob_free(w);
 }
 
 const ob__worker_info *ob__worker_get_info(const ob__worker *w)
 {
     return &w->info;
+}
+
+ob_status ob__worker_run(ob__worker *w, const ob_batch *batch, ob_result *result, ob_error *err)
+{
+    ob_status status = ob_roberta_run(w->model, batch, result, err);
+    if (status != OB_OK)
+        ob_error_prefix(err, "running a batch of %zu tokens on '%s'", batch->token_count, w->info.device->name);
+    return status;
 }
 
 static void *worker_main(void *argument)
@@ -140,9 +158,7 @@ static void *worker_main(void *argument)
             return NULL;
         ob_error err;
         ob_error_clear(&err);
-        ob_status status = ob_roberta_run(w->model, batch, result, &err);
-        if (status != OB_OK)
-            ob_error_prefix(&err, "running a batch of %zu tokens on '%s'", batch->token_count, w->info.device->name);
+        ob_status status = ob__worker_run(w, batch, result, &err);
         w->queue.done(w->queue.user, batch, result, status, &err);
     }
 }

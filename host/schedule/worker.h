@@ -19,8 +19,11 @@ typedef struct ob__worker_spec {
     bool pooler;
     unsigned want; /* of ob_want: all that batches may want */
     size_t top_k;
-    size_t max_length; /* 0: the model's */
-    size_t max_tokens; /* 0: auto */
+    const ob_pruned_head *prune_heads; /* (prune_head_count), beyond those of config.json */
+    size_t prune_head_count;
+    size_t max_encoder_tokens; /* of the longest encoder sequence that will come; 0: none come */
+    size_t max_length;         /* 0: the model's */
+    size_t max_tokens;         /* 0: auto */
     const char *gemm;
     const ob_tuning *tuning; /* NULL: none */
 } ob__worker_spec;
@@ -30,7 +33,7 @@ typedef struct ob__worker_info {
     ob_strbuf device_why;
     char container[64];
     ob_roberta_config config;
-    size_t max_tokens, max_sequences, max_length;
+    size_t max_tokens, max_sequences, max_length, max_encoder_tokens;
     uint64_t parameters, weight_bytes, activation_bytes;
     double load_seconds, build_seconds;
 } ob__worker_info;
@@ -52,6 +55,8 @@ typedef struct ob__batch_queue {
 
 /* Runs on a thread of its own until the queue ends. The queue must outlive the thread. */
 ob_status ob__worker_start(ob__worker *worker, const ob__batch_queue *queue, ob_error *err);
+/* One batch on the calling thread, while no other runs. */
+ob_status ob__worker_run(ob__worker *worker, const ob_batch *batch, ob_result *result, ob_error *err);
 /* Waits for the thread's end. */
 void ob__worker_join(ob__worker *worker);
 

@@ -1,129 +1,65 @@
-/* feature-extraction and forward: the model's own numbers, row by row. */
+/* feature-extraction: a vector for each token, or one for the row: pooled as the job says, or else as the folder's
+ * modules.json does (sentence-transformers). */
+#include "sentence.h"
 #include "task.h"
 
 #include <math.h>
 #include <oberta/memory.h>
 
-static bool forward_wants_logits(const ob_job *job)
-{
-    return (job->forward.outputs & OB_FORWARD_LOGITS) != 0;
-}
+typedef struct features {
+    bool described; /* the embedding is that of modules.json: texts are stripped, as there */
+    bool pooled, normalize;
+    size_t width; /* of a vector */
+} features;
 
-static unsigned forward_want(const ob__task_context *ctx)
+static ob_status take_description(ob__task_context *ctx, const ob__sentence *sentence, features *state, ob_error *err)
 {
-    unsigned want = 0;
-    if ((ctx->job->forward.outputs & OB_FORWARD_LAST_HIDDEN_STATE) != 0)
-        want |= OB_WANT_HIDDEN;
-    if (forward_wants_logits(ctx->job))
-        want |= OB_WANT_LOGITS;
-    return want;
-}
-
-static size_t no_top_k(const ob__task_context *ctx)
-{
-    (void)ctx;
-    return 0;
-}
-
-/* The output format has to be able to hold what the task makes. */
-static ob_status check_format(const ob_job *job, ob_record_kind kind, const char *what, ob_error *err)
-{
-    if (job->output_format == OB_OUTPUT_AUTO || ob_output_format_takes(job->output_format, kind))
-        return OB_OK;
-    return ob_error_set(err, OB_ERR_CONFIG, "output.format: %s cannot hold %s; jsonl and safetensors can",
-                        ob_output_format_name(job->output_format), what);
-}
-
-static ob_status forward_open(ob__task_context *ctx, ob_error *err)
-{
-    return check_format(ctx->job, OB_RECORD_ARRAYS, "the arrays of 'forward'", err);
-}
-
-static ob_status forward_prepare(const ob__task_context *ctx, ob__item *item, ob_error *err)
-{
-    if (!forward_wants_logits(ctx->job))
-        return OB_OK;
-    if (!ob__item_reserve_positions(item, item->token_count))
-        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu tokens", item->token_count);
-    for (size_t i = 0; i < item->token_count; i++)
-        item->positions[i] = (int32_t)i;
+    size_t hidden = ctx->config->hidden_size;
+    if (sentence->width != 0 && sentence->width != hidden)
+        return ob_error_set(err, OB_ERR_MODEL,
+                            "%s: the pooling's config.json: word_embedding_dimension: %zu, but hidden_size is %zu",
+                            ctx->root_path, sentence->width, hidden);
+    state->described = state->pooled = true;
+    state->normalize |= sentence->normalize;
+    state->width = hidden * ob_want_pooled_count(sentence->poolings);
+    ctx->needs.want = sentence->poolings;
+    if (ctx->job->max_length == 0 && sentence->max_seq_length > 0 && sentence->max_seq_length < ctx->limits.max_length)
+        ctx->limits.max_length = sentence->max_seq_length;
     return OB_OK;
 }
 
-static size_t forward_result_bytes(const ob__task_context *ctx, const ob__item *item)
+static ob_status open_task(ob__task_context *ctx, ob_error *err)
 {
-    size_t per_token = 0;
-    if ((ctx->job->forward.outputs & OB_FORWARD_LAST_HIDDEN_STATE) != 0)
-        per_token += ctx->config->hidden_size;
-    if (forward_wants_logits(ctx->job))
-        per_token += ctx->config->vocab_size;
-    return item->token_count * per_token * sizeof(float);
-}
-
-static ob_status forward_emit(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink,
-                              ob_error *err)
-{
-    ob_named_array arrays[2];
-    size_t count = 0;
-    if (item->result.hidden != NULL)
-        arrays[count++] = (ob_named_array){
-            "last_hidden_state", 2, {item->token_count, ctx->config->hidden_size}, item->result.hidden};
-    if (item->result.logits != NULL)
-        arrays[count++] =
-            (ob_named_array){"logits", 2, {item->token_count, ctx->config->vocab_size}, item->result.logits};
-    ob_record record = ob__item_record(item, OB_RECORD_ARRAYS);
-    record.array_count = count;
-    record.arrays = arrays;
-
-    return sink->write(sink->user, &record, err);
-}
-
-const ob__task ob__task_forward = {.needs_lm_head = forward_wants_logits,
-                                   .want = forward_want,
-                                   .top_k = no_top_k,
-                                   .open = forward_open,
-                                   .prepare = forward_prepare,
-                                   .result_bytes = forward_result_bytes,
-                                   .collect = NULL,
-                                   .emit = forward_emit};
-
-static bool features_need_lm_head(const ob_job *job)
-{
-    (void)job;
-    return false;
-}
-
-static unsigned features_want(const ob__task_context *ctx)
-{
-    switch (ctx->job->feature_extraction.pooling) {
-    case OB_POOLING_CLS:
-        return OB_WANT_CLS;
-    case OB_POOLING_MEAN:
-        return OB_WANT_MEAN;
-    default:
-        return OB_WANT_HIDDEN;
+    static const unsigned wants[] = {OB_WANT_HIDDEN, OB_WANT_CLS, OB_WANT_MEAN, OB_WANT_POOLER}; /* of ob_pooling */
+    const ob_job *job = ctx->job;
+    ob_pooling pooling = job->feature_extraction.pooling;
+    ob__sentence sentence = {.found = false};
+    features *state = ctx->state = ob_malloc(sizeof *state);
+    if (state == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the task");
+    *state = (features){.pooled = pooling != OB_POOLING_NONE,
+                        .normalize = job->feature_extraction.normalize,
+                        .width = ctx->config->hidden_size};
+    ctx->needs = (ob__task_needs){.want = wants[pooling], .pooler = pooling == OB_POOLING_POOLER};
+    if (!job->feature_extraction.pooling_given && ob__sentence_load(ctx->root_path, &sentence, err) != OB_OK) {
+        ob_error_prefix(err, "%s", ctx->root_path);
+        return ob_error_status(err);
     }
+    if (sentence.found && take_description(ctx, &sentence, state, err) != OB_OK)
+        return ob_error_status(err);
+    return state->pooled ? ob__task_check_format(job, OB_RECORD_EMBEDDING, "embeddings", err)
+                         : ob__task_check_format(job, OB_RECORD_ARRAYS, "unpooled features", err);
 }
 
-static ob_status features_open(ob__task_context *ctx, ob_error *err)
+static ob_status tokenise(const ob__task_context *ctx, ob__item *item, ob__item_encoder *encoder, ob_error *err)
 {
-    if (ctx->job->feature_extraction.pooling == OB_POOLING_NONE)
-        return check_format(ctx->job, OB_RECORD_ARRAYS, "unpooled features", err);
-    return check_format(ctx->job, OB_RECORD_EMBEDDING, "embeddings", err);
-}
-
-static ob_status features_prepare(const ob__task_context *ctx, ob__item *item, ob_error *err)
-{
-    (void)ctx;
-    (void)item;
-    (void)err;
-    return OB_OK;
-}
-
-static size_t features_result_bytes(const ob__task_context *ctx, const ob__item *item)
-{
-    bool pooled = ctx->job->feature_extraction.pooling != OB_POOLING_NONE;
-    return (pooled ? 1 : item->token_count) * ctx->config->hidden_size * sizeof(float);
+    const features *state = ctx->state;
+    const ob_row *row = &item->row;
+    if (!state->described || row->tokenised || row->choice_count > 0)
+        return ob__item_encode(item, encoder, &ctx->limits, false, err);
+    ob_strbuf text = ob__strip(&row->text), pair = ob__strip(&row->pair);
+    bool taken;
+    return ob__item_encode_text(item, encoder, &ctx->limits, &text, row->has_pair ? &pair : NULL, false, &taken, err);
 }
 
 /* x / max(|x|, 1e-12), as sentence-transformers and torch.nn.functional.normalize do. */
@@ -139,40 +75,39 @@ static void normalize(float *vector, size_t count)
         vector[i] = (float)((double)vector[i] / length);
 }
 
-static ob_status features_collect(const ob__task_context *ctx, ob__item *item, ob_error *err)
+static float *vectors(const ob__task_context *ctx, const ob__sequence *sequence)
 {
+    const features *state = ctx->state;
+    if (!state->pooled)
+        return sequence->result.hidden;
+    return ctx->needs.want == OB_WANT_POOLER ? sequence->result.pooler : sequence->result.pooled;
+}
+
+static ob_status collect(const ob__task_context *ctx, ob__item *item, ob__sequence *sequence, ob_error *err)
+{
+    const features *state = ctx->state;
+    size_t count = state->pooled ? 1 : sequence->token_count;
+    (void)item;
     (void)err;
-    if (!ctx->job->feature_extraction.normalize)
-        return OB_OK;
-    size_t hidden = ctx->config->hidden_size;
-    if (ctx->job->feature_extraction.pooling != OB_POOLING_NONE)
-        normalize(item->result.pooled, hidden);
-    else
-        for (size_t i = 0; i < item->token_count; i++)
-            normalize(item->result.hidden + i * hidden, hidden);
+    for (size_t i = 0; state->normalize && i < count; i++)
+        normalize(vectors(ctx, sequence) + i * state->width, state->width);
     return OB_OK;
 }
 
-static ob_status features_emit(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink,
-                               ob_error *err)
+static ob_status emit(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink, ob_error *err)
 {
-    bool pooled = ctx->job->feature_extraction.pooling != OB_POOLING_NONE;
-    size_t hidden = ctx->config->hidden_size;
-    ob_named_array array =
-        pooled ? (ob_named_array){"embedding", 1, {hidden}, item->result.pooled}
-               : (ob_named_array){"last_hidden_state", 2, {item->token_count, hidden}, item->result.hidden};
-    ob_record record = ob__item_record(item, pooled ? OB_RECORD_EMBEDDING : OB_RECORD_ARRAYS);
+    const features *state = ctx->state;
+    const ob__sequence *sequence = &item->sequences[0];
+    const float *data = vectors(ctx, sequence);
+    ob_named_array array = state->pooled
+                               ? (ob_named_array){"embedding", 1, {state->width}, data}
+                               : (ob_named_array){"last_hidden_state", 2, {sequence->token_count, state->width}, data};
+    ob_record record = ob__item_record(item, state->pooled ? OB_RECORD_EMBEDDING : OB_RECORD_ARRAYS);
     record.array_count = 1;
     record.arrays = &array;
 
     return sink->write(sink->user, &record, err);
 }
 
-const ob__task ob__task_feature_extraction = {.needs_lm_head = features_need_lm_head,
-                                              .want = features_want,
-                                              .top_k = no_top_k,
-                                              .open = features_open,
-                                              .prepare = features_prepare,
-                                              .result_bytes = features_result_bytes,
-                                              .collect = features_collect,
-                                              .emit = features_emit};
+const ob__task ob__task_feature_extraction = {
+    .open = open_task, .row_tokens = NULL, .tokenise = tokenise, .prepare = NULL, .collect = collect, .emit = emit};

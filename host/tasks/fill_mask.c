@@ -9,33 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool needs_lm_head(const ob_job *job)
-{
-    (void)job;
-    return true;
-}
+/* The targets as ids, without repetitions. */
+typedef struct fill_mask {
+    size_t target_count;
+    int32_t targets[];
+} fill_mask;
 
 static bool has_targets(const ob__task_context *ctx)
 {
     return ctx->job->fill_mask.target_count > 0;
 }
 
-/* Targets need probabilities of arbitrary tokens, so whole rows of logits come to the host for them. */
-static unsigned want(const ob__task_context *ctx)
-{
-    return has_targets(ctx) ? OB_WANT_TOP_K | OB_WANT_LOGITS : OB_WANT_TOP_K;
-}
-
-static size_t device_top_k(const ob__task_context *ctx)
-{
-    return has_targets(ctx) ? 1 : ctx->job->fill_mask.top_k;
-}
-
 /* Predictions of each mask: with targets there are never more than those. */
 static size_t predictions_per_mask(const ob__task_context *ctx)
 {
     size_t k = ctx->job->fill_mask.top_k;
-    return has_targets(ctx) && ctx->target_count < k ? ctx->target_count : k;
+    const fill_mask *state = ctx->state;
+    return state != NULL && state->target_count < k ? state->target_count : k;
 }
 
 /* A target is a token of the vocabulary as it stands there; else its text's first token stands for it, with a warning.
@@ -64,9 +54,14 @@ static ob_status find_target(const ob__task_context *ctx, const char *target, in
 static ob_status find_targets(ob__task_context *ctx, ob_error *err)
 {
     size_t count = ctx->job->fill_mask.target_count;
-    ctx->targets = ob_realloc_array(NULL, count, sizeof *ctx->targets);
-    if (ctx->targets == NULL)
+    size_t bytes;
+    fill_mask *state = ob_size_mul(count, sizeof *state->targets, &bytes) && ob_size_add(bytes, sizeof *state, &bytes)
+                           ? ob_malloc(bytes)
+                           : NULL;
+    if (state == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu targets", count);
+    ctx->state = state;
+    state->target_count = 0;
     for (size_t i = 0; i < count; i++) {
         int32_t id = -1;
         if (find_target(ctx, ctx->job->fill_mask.targets[i], &id, err) != OB_OK) {
@@ -74,12 +69,12 @@ static ob_status find_targets(ob__task_context *ctx, ob_error *err)
             return ob_error_status(err);
         }
         bool known = id < 0;
-        for (size_t j = 0; j < ctx->target_count && !known; j++)
-            known = ctx->targets[j] == id;
+        for (size_t j = 0; j < state->target_count && !known; j++)
+            known = state->targets[j] == id;
         if (!known)
-            ctx->targets[ctx->target_count++] = id;
+            state->targets[state->target_count++] = id;
     }
-    if (ctx->target_count == 0)
+    if (state->target_count == 0)
         return ob_error_set(err, OB_ERR_CONFIG, "fill_mask.targets: none of them gives a token");
     return OB_OK;
 }
@@ -90,10 +85,14 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
     if (top_k == 0 || top_k > vocab_size)
         return ob_error_set(err, OB_ERR_CONFIG, "fill_mask.top_k: %zu is not between 1 and the vocabulary's size (%zu)",
                             top_k, vocab_size);
-    ob_output_format format = ctx->job->output_format;
-    if (format != OB_OUTPUT_AUTO && !ob_output_format_takes(format, OB_RECORD_MASKS))
-        return ob_error_set(err, OB_ERR_CONFIG, "output.format: %s cannot hold predictions; jsonl and csv can",
-                            ob_output_format_name(format));
+    if (ob__task_check_format(ctx->job, OB_RECORD_MASKS, "predictions", err) != OB_OK)
+        return ob_error_status(err);
+    /* Targets need probabilities of arbitrary tokens, so whole rows of logits come to the host for them. */
+    ctx->needs = (ob__task_needs){.head = OB_HEAD_LM,
+                                  .want = has_targets(ctx) ? OB_WANT_TOP_K | OB_WANT_LOGITS : OB_WANT_TOP_K,
+                                  .top_k = has_targets(ctx) ? 1 : top_k};
+    if (ctx->job->fill_mask.attentions)
+        ctx->needs.want |= OB_WANT_ATTENTIONS;
     return has_targets(ctx) ? find_targets(ctx, err) : OB_OK;
 }
 
@@ -116,12 +115,13 @@ static bool mask_was_cut(const ob__task_context *ctx, const ob__item *item)
 
 static ob_status prepare(const ob__task_context *ctx, ob__item *item, ob_error *err)
 {
-    size_t masks = 0;
-    for (size_t i = 0; i < item->token_count; i++)
-        masks += item->input_ids[i] == ctx->mask_id;
+    ob__sequence *sequence = &item->sequences[0];
+    size_t masks = 0, count = sequence->token_count;
+    for (size_t i = 0; i < count; i++)
+        masks += sequence->input_ids[i] == ctx->mask_id;
     item->has_mask_tokens = masks > 0;
     if (masks == 0 && mask_was_cut(ctx, item)) {
-        ob__item_reject(item, "its mask lies beyond the %zu tokens that are taken", item->token_count);
+        ob__item_reject(item, "its mask lies beyond the %zu tokens that are taken", count);
         return OB_OK;
     }
     if (masks == 0 && ctx->job->fill_mask.without_mask_error) {
@@ -129,21 +129,13 @@ static ob_status prepare(const ob__task_context *ctx, ob__item *item, ob_error *
                         ob_tokenizer_token(ctx->tokenizer, ctx->mask_id));
         return OB_OK;
     }
-    if (!ob__item_reserve_positions(item, masks > 0 ? masks : item->token_count))
-        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu tokens", item->token_count);
+    if (!ob__sequence_reserve_positions(sequence, masks > 0 ? masks : count))
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a row of %zu tokens", count);
     size_t next = 0;
-    for (size_t i = 0; i < item->token_count; i++)
-        if (masks == 0 || item->input_ids[i] == ctx->mask_id)
-            item->positions[next++] = (int32_t)i;
+    for (size_t i = 0; i < count; i++)
+        if (masks == 0 || sequence->input_ids[i] == ctx->mask_id)
+            sequence->positions[next++] = (int32_t)i;
     return OB_OK;
-}
-
-static size_t result_bytes(const ob__task_context *ctx, const ob__item *item)
-{
-    size_t per_position = device_top_k(ctx) * (sizeof(int32_t) + sizeof(float));
-    if (has_targets(ctx))
-        per_position += ctx->config->vocab_size * sizeof(float);
-    return item->position_count * per_position;
 }
 
 typedef struct scored_target {
@@ -160,41 +152,41 @@ static int compare_scored(const void *a, const void *b)
 }
 
 /* Probabilities of the targets, not renormalised, best first. */
-static void score_targets(const ob__task_context *ctx, const float *logits, scored_target *scored)
+static void score_targets(const fill_mask *state, size_t vocab_size, const float *logits, scored_target *scored)
 {
-    size_t vocab_size = ctx->config->vocab_size;
     float maximum = logits[0];
     for (size_t i = 1; i < vocab_size; i++)
         maximum = logits[i] > maximum ? logits[i] : maximum;
     double sum = 0;
     for (size_t i = 0; i < vocab_size; i++)
         sum += exp((double)(logits[i] - maximum));
-    for (size_t i = 0; i < ctx->target_count; i++) {
-        int32_t id = ctx->targets[i];
+    for (size_t i = 0; i < state->target_count; i++) {
+        int32_t id = state->targets[i];
         float logit = (size_t)id < vocab_size ? logits[id] : -INFINITY;
         scored[i] = (scored_target){(float)(exp((double)(logit - maximum)) / sum), id};
     }
-    qsort(scored, ctx->target_count, sizeof *scored, compare_scored);
+    qsort(scored, state->target_count, sizeof *scored, compare_scored);
 }
 
-static ob_status collect(const ob__task_context *ctx, ob__item *item, ob_error *err)
+static ob_status collect(const ob__task_context *ctx, ob__item *item, ob__sequence *sequence, ob_error *err)
 {
-    if (!has_targets(ctx))
+    const fill_mask *state = ctx->state;
+    if (state == NULL)
         return OB_OK;
-    ob_result *result = &item->result;
+    ob_result *result = &sequence->result;
     if (item->has_mask_tokens) {
-        size_t k = predictions_per_mask(ctx), masks = item->position_count;
-        scored_target *scored = ob_realloc_array(NULL, ctx->target_count, sizeof *scored);
+        size_t k = predictions_per_mask(ctx), masks = sequence->position_count, vocab_size = ctx->config->vocab_size;
+        scored_target *scored = ob_realloc_array(NULL, state->target_count, sizeof *scored);
         int32_t *ids = ob_realloc_array(result->top_ids, masks * k, sizeof *ids);
         result->top_ids = ids != NULL ? ids : result->top_ids;
         float *scores = ob_realloc_array(result->top_scores, masks * k, sizeof *scores);
         result->top_scores = scores != NULL ? scores : result->top_scores;
         if (scored == NULL || ids == NULL || scores == NULL) {
             ob_free(scored);
-            return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu targets", ctx->target_count);
+            return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu targets", state->target_count);
         }
         for (size_t m = 0; m < masks; m++) {
-            score_targets(ctx, result->logits + m * ctx->config->vocab_size, scored);
+            score_targets(state, vocab_size, result->logits + m * vocab_size, scored);
             for (size_t i = 0; i < k; i++) {
                 ids[m * k + i] = scored[i].id;
                 scores[m * k + i] = scored[i].score;
@@ -231,34 +223,61 @@ static const char *string_at(const strings *s, size_t index, size_t *bytes)
 }
 
 /* The row's ids without padding, and where each wanted position went. */
-static size_t drop_padding(const ob__task_context *ctx, const ob__item *item, int32_t *ids, size_t *positions)
+static size_t drop_padding(const ob__task_context *ctx, const ob__sequence *sequence, int32_t *ids, size_t *positions)
 {
     size_t count = 0, next = 0;
-    for (size_t i = 0; i < item->token_count; i++) {
-        if (next < item->position_count && (size_t)item->positions[next] == i)
+    for (size_t i = 0; i < sequence->token_count; i++) {
+        if (next < sequence->position_count && (size_t)sequence->positions[next] == i)
             positions[next++] = count;
-        if (item->input_ids[i] != ctx->config->pad_token_id)
-            ids[count++] = item->input_ids[i];
+        if (sequence->input_ids[i] != ctx->config->pad_token_id)
+            ids[count++] = sequence->input_ids[i];
     }
     return count;
+}
+
+/* Hands the record on, with the row's own tokens and attention maps where they are wanted. */
+static ob_status write_record(const ob__task_context *ctx, const ob__sequence *sequence, ob_record *record,
+                              const ob_record_sink *sink, ob_error *err)
+{
+    if (!ctx->job->fill_mask.attentions)
+        return sink->write(sink->user, record, err);
+    size_t count = sequence->token_count;
+    const ob_named_array maps = {"attentions",
+                                 4,
+                                 {ctx->config->num_hidden_layers, ctx->config->num_attention_heads, count, count},
+                                 sequence->result.attentions};
+    const char **tokens = ob_realloc_array(NULL, count, sizeof *tokens);
+    if (tokens == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu tokens", count);
+    for (size_t i = 0; i < count; i++) {
+        tokens[i] = ob_tokenizer_token(ctx->tokenizer, sequence->input_ids[i]);
+        tokens[i] = tokens[i] != NULL ? tokens[i] : "";
+    }
+    record->input_token_count = count;
+    record->input_tokens = tokens;
+    record->attentions = &maps;
+    ob_status status = sink->write(sink->user, record, err);
+    ob_free(tokens);
+    return status;
 }
 
 static ob_status emit_masks(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink,
                             ob_error *err)
 {
-    size_t masks = item->position_count, k = predictions_per_mask(ctx), total = masks * k;
+    const ob__sequence *sequence = &item->sequences[0];
+    size_t masks = sequence->position_count, k = predictions_per_mask(ctx), total = masks * k;
     strings s = {OB_STRBUF_INIT, ob_realloc_array(NULL, total * 2, sizeof *s.ends), 0};
     ob_prediction *predictions = ob_realloc_array(NULL, total, sizeof *predictions);
-    int32_t *ids = ob_realloc_array(NULL, item->token_count, sizeof *ids);
+    int32_t *ids = ob_realloc_array(NULL, sequence->token_count, sizeof *ids);
     size_t *positions = ob_realloc_array(NULL, masks, sizeof *positions);
     ob_status status = OB_OK;
     if (s.ends == NULL || predictions == NULL || ids == NULL || positions == NULL) {
         status = ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu predictions", total);
         goto done;
     }
-    size_t count = drop_padding(ctx, item, ids, positions);
+    size_t count = drop_padding(ctx, sequence, ids, positions);
     for (size_t i = 0; i < total && status == OB_OK; i++) {
-        int32_t token = item->result.top_ids[i];
+        int32_t token = sequence->result.top_ids[i];
         status = add_decoded(ctx, &s, &token, 1, false, err);
         ids[positions[i / k]] = token;
         if (status == OB_OK)
@@ -268,8 +287,8 @@ static ob_status emit_masks(const ob__task_context *ctx, const ob__item *item, c
     if (status != OB_OK)
         goto done;
     for (size_t i = 0; i < total; i++) {
-        predictions[i].score = item->result.top_scores[i];
-        predictions[i].token = item->result.top_ids[i];
+        predictions[i].score = sequence->result.top_scores[i];
+        predictions[i].token = sequence->result.top_ids[i];
         predictions[i].token_str = string_at(&s, 2 * i, &predictions[i].token_str_bytes);
         predictions[i].sequence = string_at(&s, 2 * i + 1, &predictions[i].sequence_bytes);
     }
@@ -277,8 +296,7 @@ static ob_status emit_masks(const ob__task_context *ctx, const ob__item *item, c
     record.mask_count = masks;
     record.top_k = k;
     record.predictions = predictions;
-
-    status = sink->write(sink->user, &record, err);
+    status = write_record(ctx, sequence, &record, sink, err);
 done:
     ob_strbuf_release(&s.buffer);
     ob_free(s.ends);
@@ -291,7 +309,8 @@ done:
 static ob_status emit_prediction(const ob__task_context *ctx, const ob__item *item, const ob_record_sink *sink,
                                  ob_error *err)
 {
-    size_t count = item->position_count, stride = device_top_k(ctx);
+    const ob__sequence *sequence = &item->sequences[0];
+    size_t count = sequence->position_count, stride = ctx->needs.top_k;
     int32_t *ids = ob_realloc_array(NULL, count, sizeof *ids);
     const char **tokens = ob_realloc_array(NULL, count, sizeof *tokens);
     ob_strbuf text = OB_STRBUF_INIT;
@@ -301,7 +320,7 @@ static ob_status emit_prediction(const ob__task_context *ctx, const ob__item *it
         goto done;
     }
     for (size_t i = 0; i < count; i++) {
-        ids[i] = item->result.top_ids[i * stride];
+        ids[i] = sequence->result.top_ids[i * stride];
         const char *token = ob_tokenizer_token(ctx->tokenizer, ids[i]);
         tokens[i] = token != NULL ? token : ""; /* the model's vocabulary may be larger than the tokenizer's */
     }
@@ -314,8 +333,7 @@ static ob_status emit_prediction(const ob__task_context *ctx, const ob__item *it
     record.tokens = tokens;
     record.text = ob_strbuf_text(&text);
     record.text_bytes = text.length;
-
-    status = sink->write(sink->user, &record, err);
+    status = write_record(ctx, sequence, &record, sink, err);
 done:
     ob_strbuf_release(&text);
     ob_free(ids);
@@ -328,11 +346,5 @@ static ob_status emit(const ob__task_context *ctx, const ob__item *item, const o
     return item->has_mask_tokens ? emit_masks(ctx, item, sink, err) : emit_prediction(ctx, item, sink, err);
 }
 
-const ob__task ob__task_fill_mask = {.needs_lm_head = needs_lm_head,
-                                     .want = want,
-                                     .top_k = device_top_k,
-                                     .open = open_task,
-                                     .prepare = prepare,
-                                     .result_bytes = result_bytes,
-                                     .collect = collect,
-                                     .emit = emit};
+const ob__task ob__task_fill_mask = {
+    .open = open_task, .row_tokens = NULL, .tokenise = NULL, .prepare = prepare, .collect = collect, .emit = emit};

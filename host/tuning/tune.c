@@ -185,6 +185,11 @@ static ob_status check_providers(const ob_tune_options *options, ob_error *err)
 ob_status ob_tune_run(ob_device *device, const ob_tune_shape *shapes, size_t count, const ob_tune_options *options,
                       ob_tune_progress_fn progress, void *user, ob_tune_result *results, ob_error *err)
 {
+    ob_error own;
+    if (err == NULL) { /* what a candidate fails of is logged by its text */
+        ob_error_clear(&own);
+        err = &own;
+    }
     ob__tune_run run = {.options = options,
                         .progress = progress,
                         .user = user,

@@ -28,18 +28,30 @@ static ob_status choose(ob_attention *op, ob_error *err)
                         op->desc.heads, op->desc.head_size, op->desc.max_sequence, device->name, reason);
 }
 
+static ob_status check_desc(const ob_attention_desc *desc, ob_error *err)
+{
+    size_t width;
+    if (desc->heads == 0 || desc->head_size == 0 || desc->max_sequence == 0 || desc->max_tokens > INT32_MAX / 4 ||
+        desc->max_cross_tokens > INT32_MAX / 4 || desc->max_sequences > desc->max_tokens + 1 ||
+        !ob_size_mul(desc->heads, desc->head_size, &width) || width > INT32_MAX / 4)
+        return ob_error_set(
+            err, OB_ERR_INTERNAL, "attention with %zu heads of %zu over %zu tokens and %zu others in %zu sequences",
+            desc->heads, desc->head_size, desc->max_tokens, desc->max_cross_tokens, desc->max_sequences);
+    if (desc->causal && ob__attention_is_cross(desc))
+        return ob_error_set(err, OB_ERR_INTERNAL, "cross-attention cannot be causal");
+    return OB_OK;
+}
+
 ob_status ob_attention_create(ob_context *ctx, const ob_attention_desc *desc, ob_attention **out, ob_error *err)
 {
-    if (desc->heads == 0 || desc->head_size == 0 || desc->max_sequence == 0 || desc->max_tokens > INT32_MAX / 4 ||
-        desc->max_sequences > desc->max_tokens + 1)
-        return ob_error_set(err, OB_ERR_INTERNAL, "attention with %zu heads of %zu over %zu tokens in %zu sequences",
-                            desc->heads, desc->head_size, desc->max_tokens, desc->max_sequences);
+    if (check_desc(desc, err) != OB_OK)
+        return ob_error_status(err);
     ob_attention *op = ob_calloc(1, sizeof *op);
     if (op == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for attention");
     op->ctx = ctx;
     op->desc = *desc;
-    if (choose(op, err) != OB_OK || op->ops->create(op, err) != OB_OK) {
+    if (choose(op, err) != OB_OK || op->ops->create(op, err) != OB_OK || ob__attention_maps_create(op, err) != OB_OK) {
         ob_attention_destroy(op);
         return ob_error_status(err);
     }
@@ -55,6 +67,7 @@ void ob_attention_destroy(ob_attention *op)
     ob_kernel_destroy(op->keys_kernel);
     ob_buffer_destroy(op->strips);
     ob_buffer_destroy(op->panels);
+    ob__attention_maps_destroy(op->maps);
     ob_free(op->list);
     ob_free(op);
 }
@@ -74,6 +87,31 @@ float ob__attention_scale(const ob_attention *op)
     return (float)(1.0 / sqrt((double)op->desc.head_size));
 }
 
+bool ob__attention_is_cross(const ob_attention_desc *desc)
+{
+    return desc->max_cross_tokens > 0;
+}
+
+size_t ob__attention_max_key_tokens(const ob_attention_desc *desc)
+{
+    return ob__attention_is_cross(desc) ? desc->max_cross_tokens : desc->max_tokens;
+}
+
+size_t ob__attention_max_keys(const ob_attention_desc *desc)
+{
+    if (!ob__attention_is_cross(desc))
+        return desc->max_sequence;
+    return desc->max_cross_sequence > 0 ? desc->max_cross_sequence : desc->max_cross_tokens;
+}
+
+void ob__attention_define(const ob_attention_desc *desc, ob_defines *defines)
+{
+    if (desc->causal)
+        ob_defines_int(defines, "CAUSAL", 1);
+    if (ob__attention_is_cross(desc))
+        ob_defines_int(defines, "CROSS", 1);
+}
+
 ob_status ob__attention_reserve(ob_attention *op, size_t strips, size_t panels, ob_error *err)
 {
     op->list_capacity = strips + panels;
@@ -87,23 +125,71 @@ ob_status ob__attention_reserve(ob_attention *op, size_t strips, size_t panels, 
     return OB_OK;
 }
 
+/* Prefix sums of lengths against the limits that the operator was created with. */
+static ob_status check_lengths(const char *what, const int32_t *cu_seqlens, size_t sequence_count, size_t max_tokens,
+                               size_t max_sequence, ob_error *err)
+{
+    for (size_t i = 0; i < sequence_count; i++) {
+        int64_t length = (int64_t)cu_seqlens[i + 1] - cu_seqlens[i];
+        if (length <= 0 || (size_t)length > max_sequence)
+            return ob_error_set(err, OB_ERR_INTERNAL, "attention over a sequence of %d %s, at most %zu", (int)length,
+                                what, max_sequence);
+    }
+    if ((size_t)cu_seqlens[sequence_count] > max_tokens)
+        return ob_error_set(err, OB_ERR_INTERNAL, "attention over %d %s, at most %zu", (int)cu_seqlens[sequence_count],
+                            what, max_tokens);
+    return OB_OK;
+}
+
+static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
+                      ob_error *err)
+{
+    const ob_attention_desc *desc = &op->desc;
+    if (sequence_count > desc->max_sequences)
+        return ob_error_set(err, OB_ERR_INTERNAL, "attention over %zu sequences, at most %zu", sequence_count,
+                            desc->max_sequences);
+    if (check_lengths("tokens", cu_seqlens, sequence_count, desc->max_tokens, desc->max_sequence, err) != OB_OK ||
+        (key_seqlens != cu_seqlens &&
+         check_lengths("keys", key_seqlens, sequence_count, ob__attention_max_key_tokens(desc),
+                       ob__attention_max_keys(desc), err) != OB_OK) ||
+        op->ops->plan(op, cu_seqlens, key_seqlens, sequence_count, err) != OB_OK)
+        return ob_error_status(err);
+    return ob__attention_maps_plan(op, cu_seqlens, key_seqlens, sequence_count, err);
+}
+
+static ob_status check_kind(const ob_attention *op, bool cross, ob_error *err)
+{
+    if (ob__attention_is_cross(&op->desc) == cross)
+        return OB_OK;
+    return ob_error_set(err, OB_ERR_INTERNAL, "attention was created for %s",
+                        cross ? "one batch, not for cross-attention" : "cross-attention");
+}
+
 ob_status ob_attention_plan(ob_attention *op, const int32_t *cu_seqlens, size_t sequence_count, ob_error *err)
 {
-    if (sequence_count > op->desc.max_sequences || (size_t)cu_seqlens[sequence_count] > op->desc.max_tokens)
-        return ob_error_set(err, OB_ERR_INTERNAL, "attention over %d tokens in %zu sequences, at most %zu in %zu",
-                            (int)cu_seqlens[sequence_count], sequence_count, op->desc.max_tokens,
-                            op->desc.max_sequences);
-    for (size_t i = 0; i < sequence_count; i++) {
-        int32_t length = cu_seqlens[i + 1] - cu_seqlens[i];
-        if (length <= 0 || (size_t)length > op->desc.max_sequence)
-            return ob_error_set(err, OB_ERR_INTERNAL, "attention over a sequence of %d tokens, at most %zu",
-                                (int)length, op->desc.max_sequence);
-    }
-    return op->ops->plan(op, cu_seqlens, sequence_count, err);
+    return check_kind(op, false, err) == OB_OK ? plan(op, cu_seqlens, cu_seqlens, sequence_count, err)
+                                               : ob_error_status(err);
+}
+
+ob_status ob_attention_plan_cross(ob_attention *op, const int32_t *cu_seqlens, const int32_t *cross_cu_seqlens,
+                                  size_t sequence_count, ob_error *err)
+{
+    return check_kind(op, true, err) == OB_OK ? plan(op, cu_seqlens, cross_cu_seqlens, sequence_count, err)
+                                              : ob_error_status(err);
 }
 
 ob_status ob_attention_enqueue(const ob_attention *op, const ob_buffer *qkv, const ob_buffer *key_mask,
                                ob_buffer *workspace, ob_buffer *dst, ob_error *err)
 {
-    return op->strip_count == 0 ? OB_OK : op->ops->enqueue(op, qkv, key_mask, workspace, dst, err);
+    if (check_kind(op, false, err) != OB_OK)
+        return ob_error_status(err);
+    return op->strip_count == 0 ? OB_OK : op->ops->enqueue(op, qkv, NULL, key_mask, workspace, dst, err);
+}
+
+ob_status ob_attention_enqueue_cross(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv,
+                                     const ob_buffer *key_mask, ob_buffer *workspace, ob_buffer *dst, ob_error *err)
+{
+    if (check_kind(op, true, err) != OB_OK)
+        return ob_error_status(err);
+    return op->strip_count == 0 ? OB_OK : op->ops->enqueue(op, q, kv, key_mask, workspace, dst, err);
 }

@@ -6,6 +6,7 @@
 #include <oberta/op_attention.h>
 
 typedef struct ob__attention_ops ob__attention_ops;
+typedef struct ob__attention_maps ob__attention_maps;
 
 struct ob_attention {
     ob_context *ctx;
@@ -18,6 +19,7 @@ struct ob_attention {
     size_t list_capacity; /* elements */
     ob_buffer *strips, *panels;
     size_t strip_count, panel_count; /* ref: strip_count is the number of tokens */
+    ob__attention_maps *maps;
 };
 
 struct ob__attention_ops {
@@ -27,16 +29,31 @@ struct ob__attention_ops {
     const char *(*refuse)(const ob_device_info *device, const ob_attention_desc *desc);
     ob_status (*create)(ob_attention *op, ob_error *err);
     size_t (*workspace_bytes)(const ob_attention *op);
-    ob_status (*plan)(ob_attention *op, const int32_t *cu_seqlens, size_t sequence_count, ob_error *err);
-    ob_status (*enqueue)(const ob_attention *op, const ob_buffer *qkv, const ob_buffer *key_mask, ob_buffer *workspace,
-                         ob_buffer *dst, ob_error *err);
+    /* key_seqlens: prefix sums of the keys of each sequence; cu_seqlens itself but for cross-attention. */
+    ob_status (*plan)(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
+                      ob_error *err);
+    /* kv is read by cross-attention alone; else q is qkv. */
+    ob_status (*enqueue)(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv, const ob_buffer *key_mask,
+                         ob_buffer *workspace, ob_buffer *dst, ob_error *err);
 };
 
 extern const ob__attention_ops ob__attention_strip, ob__attention_online, ob__attention_ref;
 
 /* 1 / sqrt(head_size) */
 float ob__attention_scale(const ob_attention *op);
+bool ob__attention_is_cross(const ob_attention_desc *desc);
+/* At most, of a batch and of a sequence. */
+size_t ob__attention_max_key_tokens(const ob_attention_desc *desc);
+size_t ob__attention_max_keys(const ob_attention_desc *desc);
+/* CAUSAL and CROSS, where they are wanted. */
+void ob__attention_define(const ob_attention_desc *desc, ob_defines *defines);
 /* Allocates host and device memory for lists of at most this many int32. */
 ob_status ob__attention_reserve(ob_attention *op, size_t strips, size_t panels, ob_error *err);
+
+/* Maps and factors (attention_maps.c): the same for every variant. */
+ob_status ob__attention_maps_create(ob_attention *op, ob_error *err);
+void ob__attention_maps_destroy(ob__attention_maps *maps);
+ob_status ob__attention_maps_plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens,
+                                  size_t sequence_count, ob_error *err);
 
 #endif

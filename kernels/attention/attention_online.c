@@ -72,12 +72,19 @@ void ob__online_define(const ob_attention_desc *desc, size_t queries, ob_defines
 {
     ob_defines_int(defines, "HEAD_SIZE", (long)desc->head_size);
     ob_defines_int(defines, "QUERIES", (long)queries);
+    ob__attention_define(desc, defines);
 }
 
 /* Each sequence ends in one strip that may be partly filled. */
 static size_t max_strips(const ob_attention *op)
 {
     return op->desc.max_tokens / op->tile_m + op->desc.max_sequences;
+}
+
+/* Numbers of a strip in the work list; cross-attention's own are where its keys begin and how many they are. */
+static size_t strip_fields(const ob_attention *op)
+{
+    return ob__attention_is_cross(&op->desc) ? 5 : 3;
 }
 
 static ob_status create(ob_attention *op, ob_error *err)
@@ -98,7 +105,7 @@ static ob_status create(ob_attention *op, ob_error *err)
     if (ob_kernel_max_work_group(op->kernel) < items)
         return ob_error_set(err, OB_ERR_DEVICE, "attention with 'online' on '%s': work-group of %zu, it allows %zu",
                             device->name, items, ob_kernel_max_work_group(op->kernel));
-    return ob__attention_reserve(op, 3 * max_strips(op), 0, err);
+    return ob__attention_reserve(op, strip_fields(op) * max_strips(op), 0, err);
 }
 
 static size_t workspace_bytes(const ob_attention *op)
@@ -107,36 +114,44 @@ static size_t workspace_bytes(const ob_attention *op)
     return 0;
 }
 
-static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, size_t sequence_count, ob_error *err)
+static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
+                      ob_error *err)
 {
+    size_t fields = strip_fields(op);
     op->strip_count = 0;
     for (size_t s = 0; s < sequence_count; s++) {
         int32_t begin = cu_seqlens[s], length = cu_seqlens[s + 1] - begin;
         for (int32_t at = 0; at < length; at += (int32_t)op->tile_m) {
-            int32_t *strip = op->list + 3 * op->strip_count++;
+            int32_t *strip = op->list + fields * op->strip_count++;
             strip[0] = begin;
             strip[1] = length;
             strip[2] = at;
+            if (fields == 5) {
+                strip[3] = key_seqlens[s];
+                strip[4] = key_seqlens[s + 1] - key_seqlens[s];
+            }
         }
     }
-    return ob_buffer_upload(op->strips, 0, op->list, 3 * op->strip_count * sizeof(int32_t), err);
+    return ob_buffer_upload(op->strips, 0, op->list, fields * op->strip_count * sizeof(int32_t), err);
 }
 
-static ob_status enqueue(const ob_attention *op, const ob_buffer *qkv, const ob_buffer *key_mask, ob_buffer *workspace,
-                         ob_buffer *dst, ob_error *err)
+static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv, const ob_buffer *key_mask,
+                         ob_buffer *workspace, ob_buffer *dst, ob_error *err)
 {
     (void)workspace;
     size_t items_n = ob__online_items_n(op->desc.head_size), items_m = ob__online_items_m(op->tile_m);
     /* Without a mask any buffer stands in, unread. */
-    const ob_arg args[] = {ob_arg_buffer(qkv),
+    const ob_arg args[] = {ob_arg_buffer(q),
                            ob_arg_buffer(op->strips),
                            ob_arg_buffer(key_mask != NULL ? key_mask : op->strips),
                            ob_arg_i32(key_mask != NULL),
                            ob_arg_buffer(dst),
                            ob_arg_i32((int32_t)op->desc.heads),
-                           ob_arg_f32(ob__attention_scale(op))};
+                           ob_arg_f32(ob__attention_scale(op)),
+                           ob_arg_buffer(kv)};
+    const size_t count = sizeof args / sizeof *args - (ob__attention_is_cross(&op->desc) ? 0 : 1);
     const ob_ndrange range = {2, {op->strip_count * items_n, op->desc.heads * items_m}, {items_n, items_m}};
-    return ob_kernel_enqueue(op->kernel, &range, args, sizeof args / sizeof *args, err);
+    return ob_kernel_enqueue(op->kernel, &range, args, count, err);
 }
 
 const ob__attention_ops ob__attention_online = {OB_ATTENTION_ONLINE, "online", refuse, create,

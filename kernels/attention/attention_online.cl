@@ -13,6 +13,10 @@
  * sequence alone, and not on QUERIES. Queries, keys and channels beyond the end are read from the last one; their scores
  * are -infinity, their values 0, and they are not stored. All loops are the same for a whole work-group.
  *
+ * CAUSAL: later keys are dropped, and blocks of keys behind the last query are not read, unless the group has a query without
+ * any key, which sees all of the sequence alike (op_attention.h); what is not read would have added zeros. CROSS: qkv holds
+ * queries alone, keys and values stand side by side in kv.
+ *
  * HEAD_SIZE   a multiple of 4, at most 128               QUERIES   8, 16 or 32; QUERIES / 4 x ITEMS_N work-items */
 
 #ifndef HEAD_SIZE
@@ -20,6 +24,16 @@
 #endif
 #ifndef QUERIES
 #define QUERIES 32
+#endif
+/* Floats from a token to the next, and numbers of a strip. */
+#ifdef CROSS
+#define Q_STEP  hidden
+#define KV_STEP (2 * hidden)
+#define FIELDS  5
+#else
+#define Q_STEP  (3 * hidden)
+#define KV_STEP (3 * hidden)
+#define FIELDS  3
 #endif
 #define KEYS     32
 #define CHUNK    16
@@ -91,11 +105,11 @@
 
 /* Brings channels [c0, c0 + CHUNK) of `count` rows from `first` on, those beyond `last` from `last`, to local memory as
  * [CHUNK][stride]; zeros beyond HEAD_SIZE. */
-#define BRING_TURNED(to, stride, count, rows, first, last)                                                             \
+#define BRING_TURNED(to, stride, count, rows, step, first, last)                                                            \
     _Pragma("unroll 1") for (int l = 0; l < (count) * (CHUNK / 4) / ITEMS; l++)                                        \
     {                                                                                                                  \
         const int e = item + l * ITEMS, row = e / (CHUNK / 4), c = e % (CHUNK / 4) * 4;                                \
-        __global const float *from = (rows) + (size_t)min((first) + row, last) * (3 * hidden);                         \
+        __global const float *from = (rows) + (size_t)min((first) + row, last) * (step);                               \
         float4 four = *(__global const float4 *)(from + min(c0 + c, HEAD_SIZE - 4));                                   \
         if (HEAD_SIZE % CHUNK != 0 && c0 + c >= HEAD_SIZE)                                                             \
             four = (float4)(0.0f);                                                                                     \
@@ -106,45 +120,73 @@
         column[3 * (stride)] = four.s3;                                                                                \
     }
 
+#ifdef CAUSAL
+#define DROP_LATER(s) s = select(s, (float4)(-FLT_MAX), key > first + 4 * y + (int4)(0, 1, 2, 3));
+#else
+#define DROP_LATER(s)
+#endif
 /* -FLT_MAX for a key that is dropped, -infinity for one beyond the sequence. */
 #define FINISH_SCORE(i, element)                                                                                                \
     {                                                                                                                  \
         const int key = j0 + ITEM_KEYS * x + i;                                                                                \
         float drop = 0.0f;                                                                                             \
         if (masked != 0)                                                                                               \
-            drop = key_mask[begin + min(key, length - 1)] == 0 ? -FLT_MAX : 0.0f;                                      \
+            drop = key_mask[key_begin + min(key, key_count - 1)] == 0 ? -FLT_MAX : 0.0f;                               \
         s##i = s##i * scale + drop;                                                                                    \
-        s##i = key < length ? s##i : (float4)(-INFINITY);                                                              \
+        DROP_LATER(s##i)                                                                                               \
+        s##i = key < key_count ? s##i : (float4)(-INFINITY);                                                           \
     }
 #define KEEP_WEIGHT(i, element) weights[(ITEM_KEYS * x + i) * (Q_STRIDE / 4) + y] = exp(s##i - maximum);
 
-/* strips (count, 3): first token and length of the sequence, first query in it. Global range: work-groups along strips,
+/* strips (count, FIELDS): first token and length of the sequence, first query in it, and with CROSS where its keys begin and
+ * how many they are. Global range: work-groups along strips,
  * then along heads. */
 __attribute__((reqd_work_group_size(ITEMS_N, ITEMS_M, 1))) __kernel void
 attention__online(__global const float *restrict qkv, __global const int *restrict strips,
                   __global const int *restrict key_mask, const int masked, __global float *restrict dst,
-                  const int heads, const float scale)
+                  const int heads, const float scale
+#ifdef CROSS
+                  ,
+                  __global const float *restrict kv
+#endif
+)
 {
     __local float4 stage[STAGE];
     __local float4 weights[KEYS * Q_STRIDE / 4]; /* [key][query] */
     __local float4 partial[ITEMS];               /* maxima of a work-item's keys */
     const int x = (int)get_local_id(0), y = (int)get_local_id(1), item = y * ITEMS_N + x;
     const int head = (int)get_group_id(1);
-    __global const int *task = strips + 3 * get_group_id(0);
+    __global const int *task = strips + FIELDS * get_group_id(0);
     const int begin = task[0], length = task[1], first = task[2];
     const int hidden = heads * HEAD_SIZE;
+#ifdef CROSS
+    const int key_begin = task[3], key_count = task[4];
+    __global const float *queries = qkv + (size_t)begin * Q_STEP + head * HEAD_SIZE;
+    __global const float *keys = kv + (size_t)key_begin * KV_STEP + head * HEAD_SIZE;
+#else
+    const int key_begin = begin, key_count = length;
     __global const float *queries = qkv + (size_t)begin * 3 * hidden + head * HEAD_SIZE;
     __global const float *keys = queries + hidden;
+#endif
+#ifdef CAUSAL
+    int kept = 0; /* the first kept key, if the first query sees any: the same for the whole work-group */
+    if (masked != 0)
+        while (kept <= first && key_mask[begin + kept] == 0)
+            kept++;
+    const int seen = kept <= first ? min(first + QUERIES, length) : length;
+#else
+    const int seen = key_count;
+#endif
     __global const float *values = keys + hidden;
     __local float *q_stage = (__local float *)stage, *k_stage = q_stage + CHUNK * Q_STRIDE;
     float4 maximum = (float4)(-INFINITY), sum = (float4)(0.0f);
     EACH_OWN(DECLARE_SUMS)
-    for (int j0 = 0; j0 < length; j0 += KEYS) {
+    for (int j0 = 0; j0 < seen; j0 += KEYS) {
         EACH_KEY(DECLARE_SCORE)
         for (int c0 = 0; c0 < HEAD_SIZE; c0 += CHUNK) {
             barrier(CLK_LOCAL_MEM_FENCE);
-            BRING_TURNED(q_stage, Q_STRIDE, QUERIES, queries, first, length - 1)
-            BRING_TURNED(k_stage, K_STRIDE, KEYS, keys, j0, length - 1)
+            BRING_TURNED(q_stage, Q_STRIDE, QUERIES, queries, Q_STEP, first, length - 1)
+            BRING_TURNED(k_stage, K_STRIDE, KEYS, keys, KV_STEP, j0, key_count - 1)
             barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll 4
             for (int c = 0; c < CHUNK; c++) {
@@ -169,9 +211,9 @@ attention__online(__global const float *restrict qkv, __global const int *restri
 #pragma unroll 1
             for (int l = 0; l < (STAGE_VALUES + ITEMS - 1) / ITEMS; l++) {
                 const int e = min(item + l * ITEMS, STAGE_VALUES - 1), key = j0 + v0 + e / FOURS;
-                __global const float *from = values + (size_t)min(key, length - 1) * (3 * hidden);
+                __global const float *from = values + (size_t)min(key, key_count - 1) * KV_STEP;
                 const float4 four = *(__global const float4 *)(from + e % FOURS * 4);
-                stage[e] = key < length ? four : (float4)(0.0f);
+                stage[e] = key < key_count ? four : (float4)(0.0f);
             }
             barrier(CLK_LOCAL_MEM_FENCE);
 #pragma unroll 1

@@ -7,7 +7,7 @@
 static size_t strip_bytes(const ob__tile *tile, const ob_attention_desc *desc)
 {
     size_t width = 2 * tile->vector;
-    size_t keys = (desc->max_sequence + width - 1) / width * width;
+    size_t keys = (ob__attention_max_keys(desc) + width - 1) / width * width;
     return tile->rows * (keys + desc->head_size + 4) * sizeof(float);
 }
 
@@ -20,19 +20,24 @@ static const char *refuse(const ob_device_info *device, const ob_attention_desc 
         return "the head size is not a multiple of the tile's width";
     if ((device->capabilities & OB_CAP_LONG_LOOPS) == 0)
         return "the device ends long loops silently";
-    return strip_bytes(&tile, desc) <= device->local_bytes ? NULL
-                                                                         : "a strip does not fit the local memory";
+    return strip_bytes(&tile, desc) <= device->local_bytes ? NULL : "a strip does not fit the local memory";
 }
 
 /* Each sequence ends in one panel, and in one strip, that may be partly filled. */
 static size_t max_panels(const ob_attention *op)
 {
-    return op->desc.max_tokens / op->tile_n + op->desc.max_sequences;
+    return ob__attention_max_key_tokens(&op->desc) / op->tile_n + op->desc.max_sequences;
 }
 
 static size_t max_strips(const ob_attention *op)
 {
     return op->desc.max_tokens / op->tile_m + op->desc.max_sequences;
+}
+
+/* Numbers of a strip in the work list; cross-attention's own are where its keys begin and how many they are. */
+static size_t strip_fields(const ob_attention *op)
+{
+    return ob__attention_is_cross(&op->desc) ? 6 : 4;
 }
 
 static ob_status create(ob_attention *op, ob_error *err)
@@ -48,13 +53,16 @@ static ob_status create(ob_attention *op, ob_error *err)
     if (op->desc.row_tile > 1)
         ob_defines_int(&defines, "ROW_TILE", (long)op->desc.row_tile);
     ob_defines_int(&defines, "HEAD_SIZE", (long)op->desc.head_size);
+    ob__attention_define(&op->desc, &defines);
     if (ob_program_create(op->ctx, "attention_strip", sources, 3, &defines, &program, err) != OB_OK)
         return ob_error_status(err);
     ob_status status = ob_kernel_create(program, "attention__strip", &op->kernel, err);
     if (status == OB_OK)
         status = ob_kernel_create(program, "attention_pack__strip", &op->keys_kernel, err);
     ob_program_destroy(program);
-    return status == OB_OK ? ob__attention_reserve(op, 4 * max_strips(op), 2 * max_panels(op), err) : status;
+    if (status != OB_OK)
+        return status;
+    return ob__attention_reserve(op, strip_fields(op) * max_strips(op), 2 * max_panels(op), err);
 }
 
 static size_t workspace_bytes(const ob_attention *op)
@@ -62,43 +70,51 @@ static size_t workspace_bytes(const ob_attention *op)
     return max_panels(op) * 2 * op->tile_n * op->desc.heads * op->desc.head_size * sizeof(float); /* keys and values */
 }
 
-static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, size_t sequence_count, ob_error *err)
+static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
+                      ob_error *err)
 {
-    int32_t *strips = op->list, *panels = op->list + 4 * max_strips(op);
+    size_t fields = strip_fields(op);
+    int32_t *strips = op->list, *panels = op->list + fields * max_strips(op);
     int32_t tile_m = (int32_t)op->tile_m, tile_n = (int32_t)op->tile_n;
     op->strip_count = op->panel_count = 0;
     for (size_t s = 0; s < sequence_count; s++) {
         int32_t begin = cu_seqlens[s], length = cu_seqlens[s + 1] - begin;
+        int32_t key_begin = key_seqlens[s], keys = key_seqlens[s + 1] - key_begin;
         int32_t first_panel = (int32_t)op->panel_count;
         for (int32_t at = 0; at < length; at += tile_m) {
-            int32_t *strip = strips + 4 * op->strip_count++;
+            int32_t *strip = strips + fields * op->strip_count++;
             strip[0] = begin;
             strip[1] = length;
             strip[2] = at;
             strip[3] = first_panel;
+            if (fields == 6) {
+                strip[4] = key_begin;
+                strip[5] = keys;
+            }
         }
-        for (int32_t at = 0; at < length; at += tile_n) {
+        for (int32_t at = 0; at < keys; at += tile_n) {
             int32_t *panel = panels + 2 * op->panel_count++;
-            panel[0] = begin + at;
-            panel[1] = length - at < tile_n ? length - at : tile_n;
+            panel[0] = key_begin + at;
+            panel[1] = keys - at < tile_n ? keys - at : tile_n;
         }
     }
-    if (ob_buffer_upload(op->strips, 0, strips, 4 * op->strip_count * sizeof(int32_t), err) != OB_OK)
+    if (ob_buffer_upload(op->strips, 0, strips, fields * op->strip_count * sizeof(int32_t), err) != OB_OK)
         return ob_error_status(err);
     return ob_buffer_upload(op->panels, 0, panels, 2 * op->panel_count * sizeof(int32_t), err);
 }
 
-static ob_status enqueue(const ob_attention *op, const ob_buffer *qkv, const ob_buffer *key_mask, ob_buffer *workspace,
-                         ob_buffer *dst, ob_error *err)
+static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv, const ob_buffer *key_mask,
+                         ob_buffer *workspace, ob_buffer *dst, ob_error *err)
 {
     const ob__tile tile = {op->tile_m, op->tile_n / 2};
-    const ob_arg keys[] = {ob_arg_buffer(qkv), ob_arg_buffer(op->panels), ob_arg_buffer(workspace),
+    const bool cross = ob__attention_is_cross(&op->desc);
+    const ob_arg keys[] = {ob_arg_buffer(cross ? kv : q), ob_arg_buffer(op->panels), ob_arg_buffer(workspace),
                            ob_arg_i32((int32_t)op->desc.heads)};
     const ob_ndrange keys_range = {2, {op->desc.heads, op->panel_count}, {1, 1}};
     if (ob_kernel_enqueue(op->keys_kernel, &keys_range, keys, sizeof keys / sizeof *keys, err) != OB_OK)
         return ob_error_status(err);
     /* Without a mask any buffer stands in, unread. */
-    const ob_arg args[] = {ob_arg_buffer(qkv),
+    const ob_arg args[] = {ob_arg_buffer(q),
                            ob_arg_buffer(workspace),
                            ob_arg_buffer(op->strips),
                            ob_arg_buffer(key_mask != NULL ? key_mask : op->strips),

@@ -6,10 +6,26 @@
  * local memory as row tiles (rows.clh), so each step of both products reads one short stream. Softmax is exact, in two
  * passes over the strip.
  *
- * Panels belong to one sequence, sums run over its keys in order: a row's bits depend on its own sequence alone. */
+ * Panels belong to one sequence, sums run over its keys in order: a row's bits depend on its own sequence alone.
+ *
+ * CAUSAL: later keys are dropped, and panels behind the strip's last query are not read, unless the strip has a query
+ * without any key, which sees all of the sequence alike (op_attention.h). CROSS: qkv of the strips holds queries alone, that
+ * of the panels keys and values. */
 
 #ifndef HEAD_SIZE
 #define HEAD_SIZE 64
+#endif
+/* Floats from a token to the next, and of the panels' tokens before their keys. */
+#ifdef CROSS
+#define Q_STEP     ((size_t)hidden)
+#define KV_STEP    ((size_t)2 * hidden)
+#define KEYS_FIRST 0
+#define FIELDS     6
+#else
+#define Q_STEP     ((size_t)3 * hidden)
+#define KV_STEP    ((size_t)3 * hidden)
+#define KEYS_FIRST hidden
+#define FIELDS     4
 #endif
 
 /* panels (count, 2): first token, number of keys. Global range: (heads, count). */
@@ -20,11 +36,11 @@ attention_pack__strip(__global const float *qkv, __global const int *panels, __g
     const int panel = (int)get_global_id(1);
     const int first = panels[2 * panel], count = panels[2 * panel + 1];
     const int hidden = heads * HEAD_SIZE;
-    __global const float *tokens = qkv + (size_t)first * 3 * hidden + hidden + head * HEAD_SIZE;
+    __global const float *tokens = qkv + first * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
     __global float *keys = packed + ((size_t)panel * heads + head) * (2 * HEAD_SIZE * TILE_N);
     __global float *values = keys + HEAD_SIZE * TILE_N;
     for (int j = 0; j < TILE_N; j++) {
-        __global const float *key = tokens + (size_t)min(j, count - 1) * 3 * hidden;
+        __global const float *key = tokens + min(j, count - 1) * KV_STEP;
         for (int c = 0; c < HEAD_SIZE; c++)
             keys[c * TILE_N + j] = j < count ? key[c] : 0.0f;
         for (int c = 0; c < HEAD_SIZE; c++)
@@ -47,10 +63,16 @@ attention_pack__strip(__global const float *qkv, __global const int *panels, __g
         y += (width);                                                                                                  \
         ROWS(MULTIPLY)                                                                                                 \
     }
+/* The number to be added to the score of row i and a key of vector h. */
+#ifdef CAUSAL
+#define DROP(i, h) select(drop##h, (FLOATN)(-FLT_MAX), j + h * VEC_N + LANES > first + i)
+#else
+#define DROP(i, h) drop##h
+#endif
 /* Keys beyond the end of the sequence get -infinity, whose exponential is 0. */
 #define SCALE_SCORES(i)                                                                                                \
-    s##i##0 = select(fma(s##i##0, (FLOATN)(scale), drop0), (FLOATN)(-INFINITY), beyond0);                              \
-    s##i##1 = select(fma(s##i##1, (FLOATN)(scale), drop1), (FLOATN)(-INFINITY), beyond1);
+    s##i##0 = select(fma(s##i##0, (FLOATN)(scale), DROP(i, 0)), (FLOATN)(-INFINITY), beyond0);                         \
+    s##i##1 = select(fma(s##i##1, (FLOATN)(scale), DROP(i, 1)), (FLOATN)(-INFINITY), beyond1);
 /* Rows of a group trade fours: the strip's column j / 4 is [TILE_M][4]. */
 #define PUT(v, i, j) VSTOREN(v, 0, strip + (j) * TILE_M + (i) * 4);
 #if VEC_N == 4
@@ -118,7 +140,21 @@ void softmax(__local float *strip, const int width, __local float *inverse)
         VSTOREN((FLOATN)(1.0f) / SUM_FOURS(sums[p]), p, inverse);
 }
 
-/* strips (count, 4): first token and length of the sequence, first query in it, first panel of its keys.
+#ifdef CAUSAL
+/* Keys that queries first .. first + rows - 1 need: those up to the last query, all where `first` sees none. */
+int seen_keys(__global const int *mask, const int masked, const int first, const int rows, const int length);
+int seen_keys(__global const int *mask, const int masked, const int first, const int rows, const int length)
+{
+    int kept = 0;
+    if (masked != 0)
+        while (kept <= first && mask[kept] == 0)
+            kept++;
+    return kept <= first ? first + rows : length;
+}
+#endif
+
+/* strips (count, FIELDS): first token and length of the sequence, first query in it, first panel of its keys, and with CROSS
+ * where its keys begin and how many they are.
  * Local memory: TILE_M x (the longest sequence rounded up to TILE_N, and HEAD_SIZE, and 4). Global range: (count, heads), so
  * that strips of one sequence and head, which share its panels, follow each other. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
@@ -127,16 +163,26 @@ attention__strip(__global const float *qkv, __global const float *packed, __glob
                  const int heads, const float scale)
 {
     const int head = (int)get_global_id(1);
-    __global const int *task = strips + 4 * get_global_id(0);
+    __global const int *task = strips + FIELDS * get_global_id(0);
     const int begin = task[0], length = task[1], first = task[2], panel = task[3];
     const int hidden = heads * HEAD_SIZE;
     const int rows = min(TILE_M, length - first);
-    const int width = (length + TILE_N - 1) / TILE_N * TILE_N;
+#ifdef CROSS
+    const int key_begin = task[4], keys = task[5];
+#else
+    const int key_begin = begin, keys = length;
+#endif
+#ifdef CAUSAL
+    const int seen = seen_keys(key_mask + begin, masked, first, rows, length);
+#else
+    const int seen = keys;
+#endif
+    const int width = (seen + TILE_N - 1) / TILE_N * TILE_N;
     const size_t panel_step = (size_t)heads * (2 * HEAD_SIZE * TILE_N);
     __global const float *panels = packed + ((size_t)panel * heads + head) * (2 * HEAD_SIZE * TILE_N);
     __local float *queries = local_memory, *inverse = queries + TILE_M * HEAD_SIZE, *strip = inverse + 4 * TILE_M;
     for (int i = 0; i < TILE_M; i++) {
-        __global const float *q = qkv + (size_t)(begin + first + min(i, rows - 1)) * 3 * hidden + head * HEAD_SIZE;
+        __global const float *q = qkv + (begin + first + min(i, rows - 1)) * Q_STEP + head * HEAD_SIZE;
         for (int c = 0; c < HEAD_SIZE / 4; c++)
             vstore4(vload4(c, q), c * TILE_M + i, queries);
     }
@@ -148,11 +194,11 @@ attention__strip(__global const float *qkv, __global const float *packed, __glob
             MULTIPLY_FOUR(TILE_N)
             x += 4 * TILE_M;
         }
-        const INTN beyond0 = j + LANES >= length, beyond1 = j + VEC_N + LANES >= length;
+        const INTN beyond0 = j + LANES >= keys, beyond1 = j + VEC_N + LANES >= keys;
         FLOATN drop0 = (FLOATN)(0.0f), drop1 = (FLOATN)(0.0f);
         if (masked != 0) {
-            drop0 = load_drop(key_mask + begin, j, length);
-            drop1 = load_drop(key_mask + begin, j + VEC_N, length);
+            drop0 = load_drop(key_mask + key_begin, j, keys);
+            drop1 = load_drop(key_mask + key_begin, j + VEC_N, keys);
         }
         ROWS(SCALE_SCORES)
         GROUPS(STORE_GROUP)

@@ -4,8 +4,8 @@
  * file. */
 #include <oberta/checkpoint.h>
 
+#include "container.h"
 #include "printable.h"
-#include "safetensors.h"
 #include "shard_index.h"
 
 #include <oberta/file.h>
@@ -15,12 +15,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SINGLE_FILE     "model.safetensors"
-#define INDEX_FILE      "model.safetensors.index.json"
 #define INDEX_MAX_BYTES ((size_t)64 << 20)
 
 typedef struct weight_file {
     char *name;
+    const char *kind; /* of container */
     ob_mapping mapping;
 } weight_file;
 
@@ -51,7 +50,8 @@ static ob_status add_file(ob_checkpoint *checkpoint, const char *folder, const c
     ob_status status = ob_mapping_open(path, &file->mapping, err); /* its message begins with the path */
     if (status == OB_OK) {
         checkpoint->bytes += file->mapping.bytes;
-        status = ob__safetensors_parse(file->mapping.data, file->mapping.bytes, file->name, &checkpoint->tensors, err);
+        status = ob__container_parse(file->mapping.data, file->mapping.bytes, file->name, &checkpoint->tensors,
+                                     &file->kind, err);
         if (status != OB_OK)
             ob_error_prefix(err, "%s", path);
     }
@@ -65,13 +65,18 @@ static bool make_room(ob_checkpoint *checkpoint, size_t files)
     return checkpoint->files != NULL;
 }
 
-static ob_status open_single(ob_checkpoint *checkpoint, const char *folder, ob_error *err)
+static ob_status open_single(ob_checkpoint *checkpoint, const char *folder, const char *name, ob_error *err)
 {
     if (!make_room(checkpoint, 1))
         return no_memory(err);
-    snprintf(checkpoint->container, sizeof checkpoint->container, "safetensors");
-    ob_status status = add_file(checkpoint, folder, SINGLE_FILE, err);
-    return status != OB_OK ? status : ob__tensor_list_sort(&checkpoint->tensors, err);
+    ob_status status = add_file(checkpoint, folder, name, err);
+    if (status == OB_OK && ob__tensor_list_sort(&checkpoint->tensors, err) != OB_OK) {
+        ob_error_prefix(err, "%s", folder);
+        return ob_error_status(err);
+    }
+    if (status == OB_OK)
+        snprintf(checkpoint->container, sizeof checkpoint->container, "%s", checkpoint->files[0].kind);
+    return status;
 }
 
 /* All that are missing at once: who resumes a download wants the whole list. */
@@ -95,6 +100,16 @@ static ob_status check_shards_exist(const ob__shard_index *index, const char *fo
     return complete ? OB_OK : OB_ERR_MODEL;
 }
 
+static void name_shards(ob_checkpoint *checkpoint)
+{
+    const char *kind = checkpoint->files[0].kind;
+    for (size_t i = 1; i < checkpoint->file_count; i++)
+        if (strcmp(checkpoint->files[i].kind, kind) != 0)
+            kind = "mixed";
+    snprintf(checkpoint->container, sizeof checkpoint->container, "%s, %zu shard%s", kind, checkpoint->file_count,
+             checkpoint->file_count == 1 ? "" : "s");
+}
+
 static ob_status open_shards(ob_checkpoint *checkpoint, const ob__shard_index *index, const char *folder,
                              const char *index_path, ob_error *err)
 {
@@ -114,19 +129,18 @@ static ob_status open_shards(ob_checkpoint *checkpoint, const ob__shard_index *i
         status = ob__shard_index_check(index, &checkpoint->tensors, err);
     if (status != OB_OK)
         goto fail_of_index;
-    snprintf(checkpoint->container, sizeof checkpoint->container, "safetensors, %zu shard%s", count,
-             count == 1 ? "" : "s");
+    name_shards(checkpoint);
     return OB_OK;
 fail_of_index:
     ob_error_prefix(err, "%s", index_path);
     return status;
 }
 
-static ob_status open_sharded(ob_checkpoint *checkpoint, const char *folder, ob_error *err)
+static ob_status open_sharded(ob_checkpoint *checkpoint, const char *folder, const char *name, ob_error *err)
 {
     ob__shard_index *index = NULL;
     ob_strbuf text = OB_STRBUF_INIT;
-    char *path = ob_path_join(folder, INDEX_FILE);
+    char *path = ob_path_join(folder, name);
     if (path == NULL)
         return no_memory(err);
     ob_status status = ob_file_read(path, INDEX_MAX_BYTES, &text, err);
@@ -161,8 +175,7 @@ static ob_status look_for(const char *folder, const char *name, presence *out, o
 /* Says what the folder has instead of weights that we read. */
 static ob_status refuse_folder(const char *folder, ob_error *err)
 {
-    static const char *const others[] = {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5",
-                                         "flax_model.msgpack"};
+    static const char *const others[] = {"tf_model.h5", "flax_model.msgpack"};
     if (!ob_folder_exists(folder))
         return ob_error_set(err, OB_ERR_MODEL, "%s: no such folder", folder);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
@@ -171,19 +184,23 @@ static ob_status refuse_folder(const char *folder, ob_error *err)
             return ob_error_status(err);
         if (other == PRESENT)
             return ob_error_set(err, OB_ERR_UNSUPPORTED,
-                                "%s: has '%s' but no '" SINGLE_FILE
-                                "': oberta reads safetensors only; convert it (save_pretrained writes safetensors)",
+                                "%s: has '%s' but neither 'model.safetensors' nor 'pytorch_model.bin': convert it "
+                                "(save_pretrained writes safetensors)",
                                 folder, others[i]);
     }
-    return ob_error_set(err, OB_ERR_MODEL, "%s: has neither '" SINGLE_FILE "' nor '" INDEX_FILE "'", folder);
+    return ob_error_set(err, OB_ERR_MODEL,
+                        "%s: has neither 'model.safetensors' nor 'pytorch_model.bin', nor the index of either", folder);
 }
 
 static ob_status open_folder(ob_checkpoint *checkpoint, const char *folder, ob_error *err)
 {
     static const struct {
         const char *name;
-        ob_status (*open)(ob_checkpoint *, const char *, ob_error *);
-    } layouts[] = {{SINGLE_FILE, open_single}, {INDEX_FILE, open_sharded}};
+        ob_status (*open)(ob_checkpoint *, const char *, const char *, ob_error *);
+    } layouts[] = {{"model.safetensors", open_single},
+                   {"model.safetensors.index.json", open_sharded},
+                   {"pytorch_model.bin", open_single},
+                   {"pytorch_model.bin.index.json", open_sharded}}; /* the order of transformers */
     for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
         presence found;
         if (look_for(folder, layouts[i].name, &found, err) != OB_OK)
@@ -192,7 +209,7 @@ static ob_status open_folder(ob_checkpoint *checkpoint, const char *folder, ob_e
             return ob_error_set(err, OB_ERR_MODEL, "%s: '%s' is a link to a file that does not exist", folder,
                                 layouts[i].name);
         if (found == PRESENT)
-            return layouts[i].open(checkpoint, folder, err);
+            return layouts[i].open(checkpoint, folder, layouts[i].name, err);
     }
     return refuse_folder(folder, err);
 }
@@ -207,9 +224,23 @@ ob_status ob_checkpoint_open(const char *folder, ob_checkpoint **out, ob_error *
         ob_checkpoint_close(checkpoint);
         return status;
     }
+    ob__tensor_list_strip(&checkpoint->tensors, "module."); /* from models trained on several devices */
     ob_log(OB_LOG_DEBUG, "checkpoint", "%s: %s, %zu tensors", folder, checkpoint->container, checkpoint->tensors.count);
     *out = checkpoint;
     return OB_OK;
+}
+
+ob_status ob_checkpoint_open_file(const char *path, ob_checkpoint **out, ob_error *err)
+{
+    ob_checkpoint *checkpoint = ob_calloc(1, sizeof *checkpoint);
+    if (checkpoint == NULL)
+        return no_memory(err);
+    ob_status status = open_single(checkpoint, "", path, err);
+    if (status != OB_OK)
+        ob_checkpoint_close(checkpoint);
+    else
+        *out = checkpoint;
+    return status;
 }
 
 void ob_checkpoint_close(ob_checkpoint *checkpoint)
@@ -252,5 +283,6 @@ uint64_t ob_checkpoint_bytes(const ob_checkpoint *checkpoint)
 
 void ob_checkpoint_forget(const ob_tensor *tensor)
 {
-    ob_mapping_forget(tensor->data, tensor->count * ob_dtype_bytes(tensor->dtype));
+    if (tensor->mapped)
+        ob_mapping_forget(tensor->data, tensor->count * ob_dtype_bytes(tensor->dtype));
 }

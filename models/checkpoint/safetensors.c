@@ -17,33 +17,8 @@ typedef struct entry {
     size_t begin, end; /* relative to the first byte after the header */
 } entry;
 
-/* What else is found under the name of a safetensors file; NULL for nothing that we know. */
-static const char *foreign_format(const unsigned char *data, size_t bytes)
-{
-    static const struct {
-        const char *magic;
-        size_t bytes;
-        const char *what;
-    } formats[] = {
-        {"version https://git-lfs", 23, "a Git LFS pointer in place of the weights: fetch them with 'git lfs pull'"},
-        {"PK\x03\x04", 4, "a PyTorch zip file, not safetensors"},
-        {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46", 8, "a PyTorch file from before 1.6, not safetensors"},
-        {"<!DOCTYPE", 9, "a web page in place of the weights"},
-        {"<html", 5, "a web page in place of the weights"},
-    };
-    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
-        if (bytes >= formats[i].bytes && memcmp(data, formats[i].magic, formats[i].bytes) == 0)
-            return formats[i].what;
-    return NULL;
-}
-
 static ob_status measure_header(const unsigned char *data, size_t bytes, size_t *header_bytes, ob_error *err)
 {
-    if (bytes <= LENGTH_BYTES || data[LENGTH_BYTES] != '{') {
-        const char *what = foreign_format(data, bytes);
-        if (what != NULL)
-            return ob_error_set(err, OB_ERR_MODEL, "%s", what);
-    }
     if (bytes < LENGTH_BYTES)
         return ob_error_set(err, OB_ERR_MODEL,
                             "file is %zu bytes, but a safetensors header begins with %d: incomplete download?", bytes,
@@ -211,6 +186,7 @@ static ob_status append_tensors(const entry *entries, size_t count, const unsign
     for (size_t i = 0; i < count; i++) {
         ob_tensor tensor = entries[i].tensor;
         tensor.data = data + entries[i].begin;
+        tensor.mapped = true;
         tensor.file = file;
         if (!ob__tensor_list_add(list, &tensor))
             return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the names of %zu tensors", count);

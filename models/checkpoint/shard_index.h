@@ -1,4 +1,4 @@
-/* model.safetensors.index.json: which tensor lies in which file of the same folder. */
+/* model.safetensors.index.json, pytorch_model.bin.index.json: which tensor lies in which file of the same folder. */
 #ifndef OBERTA_CHECKPOINT_SHARD_INDEX_H
 #define OBERTA_CHECKPOINT_SHARD_INDEX_H
 

@@ -9,6 +9,7 @@
 #include <oberta/memory.h>
 #include <oberta/op_gather_rows.h>
 #include <oberta/op_layer_norm.h>
+#include <oberta/op_target_scores.h>
 #include <oberta/op_top_k.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ struct ob__lm_head {
     ob__norm_weights norm;
     ob_gather_rows *gather;
     ob_layer_norm *layer_norm;
-    ob_top_k *top_k; /* NULL where none is wanted */
+    ob_top_k *top_k;                 /* NULL where none is wanted */
+    ob_target_scores *target_scores; /* likewise */
 
     /* Host memory for one chunk of what the device chose. */
     int32_t *ids;  /* (max_rows, device_top_k) */
@@ -29,8 +31,8 @@ struct ob__lm_head {
     float *logits; /* (max_rows, vocab_size), allocated when the host has to choose more than the device can */
 };
 
-static ob_status create_operators(ob__lm_head *h, const ob_roberta_config *config, ob_gemm_provider provider,
-                                  ob_error *err)
+static ob_status create_operators(ob__lm_head *h, const ob_roberta_config *config, bool target_scores,
+                                  ob_gemm_provider provider, ob_error *err)
 {
     size_t hidden = config->hidden_size;
     size_t row_tile = ob_gemm_row_tile(h->ctx, provider);
@@ -44,17 +46,20 @@ static ob_status create_operators(ob__lm_head *h, const ob_roberta_config *confi
     ob_layer_norm_desc norm = {hidden, config->layer_norm_eps, row_tile, OB_LAYER_NORM_AUTO};
     ob_gather_rows_desc gather = {hidden, row_tile, true};
     ob_top_k_desc top_k = {config->vocab_size, h->device_top_k, h->max_rows};
+    ob_target_scores_desc scores = {config->vocab_size, h->max_rows};
     if (ob_gemm_create(h->ctx, &dense, &h->dense_gemm, err) != OB_OK ||
         ob_gemm_create(h->ctx, &decoder, &h->decoder_gemm, err) != OB_OK ||
         ob_layer_norm_create(h->ctx, &norm, &h->layer_norm, err) != OB_OK ||
         ob_gather_rows_create(h->ctx, &gather, &h->gather, err) != OB_OK ||
-        (h->device_top_k > 0 && ob_top_k_create(h->ctx, &top_k, &h->top_k, err) != OB_OK))
+        (h->device_top_k > 0 && ob_top_k_create(h->ctx, &top_k, &h->top_k, err) != OB_OK) ||
+        (target_scores && ob_target_scores_create(h->ctx, &scores, &h->target_scores, err) != OB_OK))
         return ob_error_status(err);
     return OB_OK;
 }
 
 ob_status ob__lm_head_create(ob_context *ctx, const ob_roberta_config *config, const ob__roberta_tensors *tensors,
-                             size_t max_rows, size_t top_k, ob_gemm_provider gemm, ob__lm_head **out, ob_error *err)
+                             size_t max_rows, size_t top_k, bool target_scores, ob_gemm_provider gemm,
+                             ob__lm_head **out, ob_error *err)
 {
     ob__lm_head *h = ob_calloc(1, sizeof *h);
     if (h == NULL)
@@ -70,7 +75,7 @@ ob_status ob__lm_head_create(ob_context *ctx, const ob_roberta_config *config, c
         ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the results of %zu rows", max_rows);
         goto fail;
     }
-    if (create_operators(h, config, gemm, err) != OB_OK ||
+    if (create_operators(h, config, target_scores, gemm, err) != OB_OK ||
         ob__upload_dense(h->dense_gemm, &tensors->lm_dense, 1, &h->dense, err) != OB_OK ||
         ob__upload_norm(ctx, &tensors->lm_norm, &h->norm, err) != OB_OK ||
         ob__upload_dense(h->decoder_gemm, &tensors->decoder, 1, &h->decoder, err) != OB_OK)
@@ -95,6 +100,7 @@ void ob__lm_head_destroy(ob__lm_head *h)
     ob_layer_norm_destroy(h->layer_norm);
     ob_gather_rows_destroy(h->gather);
     ob_top_k_destroy(h->top_k);
+    ob_target_scores_destroy(h->target_scores);
     ob_free(h->ids);
     ob_free(h->scores);
     ob_free(h->stats);
@@ -214,6 +220,12 @@ ob_status ob__lm_head_run(ob__lm_head *h, ob__activations *a, const ob_batch *ba
         if ((batch->want & OB_WANT_LOGITS) != 0 &&
             ob_buffer_download(a->slots[OB__SLOT_LOGITS], 0, result->logits + first * h->vocab_size,
                                rows * h->vocab_size * sizeof(float), err) != OB_OK)
+            return ob_error_status(err);
+        if ((batch->want & OB_WANT_TARGET_SCORES) != 0 &&
+            (ob_target_scores_enqueue(h->target_scores, a->slots[OB__SLOT_LOGITS], a->target_ids, first, rows,
+                                      a->slots[OB__SLOT_TARGETS], err) != OB_OK ||
+             ob_buffer_download_later(a->slots[OB__SLOT_TARGETS], 0, result->target_scores + first,
+                                      rows * sizeof(float), err) != OB_OK))
             return ob_error_status(err);
         if ((batch->want & OB_WANT_TOP_K) == 0)
             continue;

@@ -11,7 +11,8 @@ typedef struct ob__lm_head ob__lm_head;
 
 /* `max_rows` rows are taken at a time; `top_k` tokens of each are chosen on the device (0: none). */
 ob_status ob__lm_head_create(ob_context *ctx, const ob_roberta_config *config, const ob__roberta_tensors *tensors,
-                             size_t max_rows, size_t top_k, ob_gemm_provider gemm, ob__lm_head **out, ob_error *err);
+                             size_t max_rows, size_t top_k, bool target_scores, ob_gemm_provider gemm,
+                             ob__lm_head **out, ob_error *err);
 void ob__lm_head_destroy(ob__lm_head *head);
 
 /* The decoder's weights, which are the word embeddings too where `tied`: then the look-up shares this memory. */

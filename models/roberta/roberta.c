@@ -2,8 +2,12 @@
 #include <oberta/roberta.h>
 
 #include "activations.h"
+#include "check_batch.h"
+#include "classifier.h"
 #include "encoder.h"
 #include "lm_head.h"
+#include "pooler.h"
+#include "results.h"
 #include "upload.h"
 
 #include <oberta/memory.h>
@@ -13,18 +17,17 @@
 #include <string.h>
 #include <time.h>
 
-/* The head's logits of one chunk stay below this, but for a single row of a huge vocabulary. */
-#define LOGITS_CHUNK_BYTES ((size_t)64 << 20)
-
 struct ob_roberta {
     ob_context *ctx;
-    ob_roberta_config config;
-    size_t max_tokens, max_sequences, max_length, max_top_k;
+    ob_roberta_config config; /* without the arrays that copies share: it may outlive the caller's */
+    ob__batch_limits limits;
     uint64_t parameter_count, weight_bytes, activation_bytes;
 
-    ob__lm_head *lm_head; /* NULL without one */
-    ob_buffer *word;      /* (vocab, hidden); NULL where the tied decoder's weights serve */
+    ob_buffer *word; /* (vocab, hidden); NULL where the tied decoder's weights serve */
     ob__encoder *encoder;
+    ob__pooler *pooler;         /* NULL without one */
+    ob__lm_head *lm_head;       /* of the head, this one, */
+    ob__classifier *classifier; /* or this one, or none */
     ob_pool *pool;
     ob_gather_rows *gather; /* hidden states from row tiles to plain rows */
     ob__activations activations;
@@ -40,8 +43,7 @@ ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint 
                            ob_error *err)
 {
     ob__roberta_tensors tensors;
-    (void)pooler;
-    ob_status status = ob__roberta_tensors_map(config, checkpoint, head == OB_HEAD_LM, &tensors, err);
+    ob_status status = ob__roberta_tensors_map(config, checkpoint, head, pooler, &tensors, err);
     if (status == OB_OK)
         ob__roberta_tensors_release(&tensors);
     return status;
@@ -64,14 +66,10 @@ static size_t min_size(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Word embeddings and, where asked for, the head. A tied decoder and the look-up share one copy on the device. */
-static ob_status create_head_and_words(ob_roberta *m, const ob__roberta_tensors *tensors, size_t head_rows,
-                                       size_t device_top_k, ob_gemm_provider gemm, const ob_buffer **word,
-                                       size_t *word_block, ob_error *err)
+/* The word embeddings; a tied decoder and the look-up share one copy on the device. */
+static ob_status create_words(ob_roberta *m, const ob__roberta_tensors *tensors, const ob_buffer **word,
+                              size_t *word_block, ob_error *err)
 {
-    if (tensors->has_lm_head &&
-        ob__lm_head_create(m->ctx, &m->config, tensors, head_rows, device_top_k, gemm, &m->lm_head, err) != OB_OK)
-        return ob_error_status(err);
     if (m->lm_head != NULL && tensors->decoder.weight == tensors->word) {
         const ob_gemm_weights *decoder = ob__lm_head_decoder(m->lm_head);
         *word = ob_gemm_weights_buffer(decoder);
@@ -85,6 +83,45 @@ static ob_status create_head_and_words(ob_roberta *m, const ob__roberta_tensors 
     return OB_OK;
 }
 
+static ob_status create_heads(ob_roberta *m, const ob__roberta_tensors *tensors, const ob__activation_sizes *sizes,
+                              ob_gemm_provider gemm, ob_error *err)
+{
+    const ob_roberta_config *config = &m->config;
+    if (m->limits.pooler && ob__pooler_create(m->ctx, config, &tensors->pooler, gemm, &m->pooler, err) != OB_OK)
+        return ob_error_status(err);
+    if (tensors->head == OB_HEAD_LM)
+        return ob__lm_head_create(m->ctx, config, tensors, sizes->head_rows, sizes->top_k, sizes->target_scores, gemm,
+                                  &m->lm_head, err);
+    if (tensors->head != OB_HEAD_NONE)
+        return ob__classifier_create(m->ctx, config, tensors, m->pooler, gemm, &m->classifier, err);
+    return OB_OK;
+}
+
+static size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What follows from the head and from what is wanted; the encoder knows the rest. */
+static ob__activation_sizes plan_sizes(const ob_roberta *m, const ob_roberta_options *options)
+{
+    const ob__batch_limits *l = &m->limits;
+    ob__activation_sizes sizes = {.max_tokens = l->max_tokens, .max_sequences = l->max_sequences};
+    bool tokens = l->head == OB_HEAD_TOKEN_CLASSIFICATION || l->head == OB_HEAD_QUESTION_ANSWERING;
+    if (l->head == OB_HEAD_LM) {
+        size_t rows = OB__LOGITS_CHUNK_BYTES / (m->config.vocab_size * sizeof(float));
+        sizes.head_rows = min_size(l->max_tokens, rows > 0 ? rows : 1);
+        sizes.top_k = min_size(l->max_top_k, min_size(OB_TOP_K_MAX, m->config.vocab_size));
+        sizes.target_scores = (options->want & OB_WANT_TARGET_SCORES) != 0;
+    } else {
+        sizes.class_elements = (tokens ? l->max_tokens : l->max_sequences) * ob__logit_width(&m->config, l->head);
+    }
+    bool first_tokens = l->pooler || l->head == OB_HEAD_SEQUENCE_CLASSIFICATION;
+    sizes.dense_rows = max_size(sizes.head_rows, first_tokens ? l->max_sequences : 0);
+    sizes.pooled_count = l->max_pooled;
+    return sizes;
+}
+
 static uint64_t buffer_bytes(const ob_context *ctx)
 {
     ob_context_stats stats;
@@ -96,30 +133,26 @@ static ob_status build(ob_roberta *m, const ob__roberta_tensors *tensors, const 
                        ob_error *err)
 {
     const ob_roberta_config *config = &m->config;
+    const ob__encoder_limits limits = {m->limits.max_length, m->limits.max_tokens, m->limits.max_sequences,
+                                       m->limits.max_encoder_tokens};
     ob_gemm_provider gemm = OB_GEMM_AUTO;
     const ob_buffer *word = NULL;
     size_t word_block = 1;
-    ob__activation_sizes sizes = {.max_tokens = m->max_tokens, .max_sequences = m->max_sequences};
-    if (tensors->has_lm_head) {
-        size_t rows = LOGITS_CHUNK_BYTES / (config->vocab_size * sizeof(float));
-        sizes.head_rows = min_size(m->max_tokens, rows > 0 ? rows : 1);
-        sizes.top_k = min_size(m->max_top_k, min_size(OB_TOP_K_MAX, config->vocab_size));
-    }
+    ob__activation_sizes sizes = plan_sizes(m, options);
     uint64_t bytes_before = buffer_bytes(m->ctx);
     if (parse_provider(options->gemm, &gemm, err) != OB_OK)
         return ob_error_status(err);
     size_t row_tile = ob_gemm_row_tile(m->ctx, gemm);
     const ob_gather_rows_desc out = {config->hidden_size, row_tile, false};
-    if (create_head_and_words(m, tensors, sizes.head_rows, sizes.top_k, gemm, &word, &word_block, err) != OB_OK ||
-        ob__encoder_create(m->ctx, config, tensors, word, word_block, m->max_length, m->max_tokens, m->max_sequences,
-                           gemm, &m->encoder, err) != OB_OK ||
+    if (create_heads(m, tensors, &sizes, gemm, err) != OB_OK ||
+        create_words(m, tensors, &word, &word_block, err) != OB_OK ||
+        ob__encoder_create(m->ctx, config, tensors, word, word_block, &limits, gemm, &m->encoder, err) != OB_OK ||
         ob_pool_create(m->ctx, config->hidden_size, row_tile, &m->pool, err) != OB_OK ||
         ob_gather_rows_create(m->ctx, &out, &m->gather, err) != OB_OK)
         return ob_error_status(err);
     uint64_t bytes_weights = buffer_bytes(m->ctx);
-    sizes.row_tile = row_tile;
-    sizes.attention_workspace_bytes = ob__encoder_workspace_bytes(m->encoder);
-    if (ob__activations_create(m->ctx, config, &sizes, &m->activations, err) != OB_OK)
+    if (ob__encoder_sizes(m->encoder, options->want, &sizes, err) != OB_OK ||
+        ob__activations_create(m->ctx, config, &sizes, &m->activations, err) != OB_OK)
         return ob_error_status(err);
     m->parameter_count = tensors->parameter_count;
     m->weight_bytes = bytes_weights - bytes_before;
@@ -132,11 +165,12 @@ ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, co
 {
     size_t limit = ob_roberta_config_max_length(config);
     size_t max_length = options->max_length == 0 ? limit : min_size(options->max_length, limit);
-    if (options->max_tokens < max_length || options->max_tokens > INT32_MAX / 4 || options->max_sequences == 0)
+    if (options->max_tokens < max_length || options->max_tokens > INT32_MAX / 4 || options->max_sequences == 0 ||
+        options->max_encoder_tokens > INT32_MAX / 4)
         return ob_error_set(err, OB_ERR_INTERNAL, "batches of %zu tokens and %zu sequences for rows of up to %zu",
                             options->max_tokens, options->max_sequences, max_length);
     ob__roberta_tensors tensors;
-    if (ob__roberta_tensors_map(config, checkpoint, options->head == OB_HEAD_LM, &tensors, err) != OB_OK)
+    if (ob__roberta_tensors_map(config, checkpoint, options->head, options->pooler, &tensors, err) != OB_OK)
         return ob_error_status(err);
     ob_roberta *m = ob_calloc(1, sizeof *m);
     if (m == NULL) {
@@ -145,10 +179,19 @@ ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, co
     }
     m->ctx = ctx;
     m->config = *config;
-    m->max_tokens = options->max_tokens;
-    m->max_sequences = options->max_sequences;
-    m->max_length = max_length;
-    m->max_top_k = options->top_k;
+    m->config.labels = NULL;
+    m->config.pruned_heads = NULL;
+    m->limits = (ob__batch_limits){
+        .max_tokens = options->max_tokens,
+        .max_sequences = min_size(options->max_sequences, options->max_tokens),
+        .max_length = max_length,
+        .max_encoder_tokens = config->add_cross_attention ? options->max_encoder_tokens : 0,
+        .max_top_k = options->top_k,
+        .max_pooled = max_size(1, ob_want_pooled_count(options->want)),
+        .want = options->want,
+        .head = options->head,
+        .pooler = options->pooler || options->head == OB_HEAD_MULTIPLE_CHOICE,
+    };
     ob_status status = build(m, &tensors, options, err);
     ob__roberta_tensors_release(&tensors);
     if (status != OB_OK) {
@@ -169,103 +212,63 @@ void ob_roberta_destroy(ob_roberta *m)
     ob__encoder_destroy(m->encoder);
     ob_buffer_destroy(m->word);
     ob__lm_head_destroy(m->lm_head);
+    ob__classifier_destroy(m->classifier);
+    ob__pooler_destroy(m->pooler);
     ob_free(m);
 }
 
-/* Everything below the host trusts these numbers, so they are all looked at. */
-static ob_status check_tokens(const ob_roberta *m, const ob_batch *batch, ob_error *err)
+/* One value a bit: the poolings of ob_want in their order are those of op_pool.h. */
+static unsigned poolings_of(unsigned want)
 {
-    const ob_roberta_config *c = &m->config;
-    for (size_t i = 0; i < batch->token_count; i++) {
-        if (batch->input_ids[i] < 0 || (size_t)batch->input_ids[i] >= c->vocab_size)
-            return ob_error_set(err, OB_ERR_INPUT, "input_ids: %d is not between 0 and the vocabulary's %zu",
-                                batch->input_ids[i], c->vocab_size - 1);
-        if (batch->position_ids[i] < 0 || (size_t)batch->position_ids[i] >= c->max_position_embeddings)
-            return ob_error_set(err, OB_ERR_INPUT, "position_ids: %d is not between 0 and %zu", batch->position_ids[i],
-                                c->max_position_embeddings - 1);
-        if (batch->token_type_ids[i] < 0 || (size_t)batch->token_type_ids[i] >= c->type_vocab_size)
-            return ob_error_set(err, OB_ERR_INPUT, "token_type_ids: %d is not between 0 and %zu",
-                                batch->token_type_ids[i], c->type_vocab_size - 1);
-        if (batch->attention_mask != NULL && batch->attention_mask[i] != 0 && batch->attention_mask[i] != 1)
-            return ob_error_set(err, OB_ERR_INPUT, "attention_mask: %d is neither 0 nor 1", batch->attention_mask[i]);
-    }
+    static const unsigned wanted[] = {OB_WANT_CLS,           OB_WANT_MAX,           OB_WANT_MEAN,
+                                      OB_WANT_MEAN_SQRT_LEN, OB_WANT_WEIGHTED_MEAN, OB_WANT_LAST_TOKEN};
+    static const unsigned poolings[] = {OB_POOL_CLS,           OB_POOL_MAX,           OB_POOL_MEAN,
+                                        OB_POOL_MEAN_SQRT_LEN, OB_POOL_WEIGHTED_MEAN, OB_POOL_LAST_TOKEN};
+    unsigned out = 0;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        out |= (want & wanted[i]) != 0 ? poolings[i] : 0;
+    return out;
+}
+
+static ob_status run_pooling(ob_roberta *m, const ob_batch *batch, ob_result *result, ob_error *err)
+{
+    ob__activations *a = &m->activations;
+    const ob_buffer *key_mask = batch->attention_mask != NULL ? a->attention_mask : NULL;
+    size_t bytes = batch->sequence_count * ob_want_pooled_count(batch->want) * m->config.hidden_size * sizeof(float);
+    if (ob_pool_enqueue(m->pool, poolings_of(batch->want), a->slots[OB__SLOT_HIDDEN], a->cu_seqlens, key_mask,
+                        batch->sequence_count, a->slots[OB__SLOT_POOLED], err) != OB_OK ||
+        ob_buffer_download_later(a->slots[OB__SLOT_POOLED], 0, result->pooled, bytes, err) != OB_OK)
+        return ob_error_status(err);
     return OB_OK;
 }
 
-static ob_status check_batch(const ob_roberta *m, const ob_batch *batch, ob_error *err)
+/* Rows of `src` in row tiles to plain rows on the host. */
+static ob_status run_rows(ob_roberta *m, const ob_buffer *src, size_t rows, float *out, ob_error *err)
 {
-    if (batch->token_count > m->max_tokens || batch->sequence_count > m->max_sequences || batch->cu_seqlens[0] != 0 ||
-        (size_t)batch->cu_seqlens[batch->sequence_count] != batch->token_count)
-        return ob_error_set(err, OB_ERR_INTERNAL, "a batch of %zu tokens in %zu sequences, planned were %zu in %zu",
-                            batch->token_count, batch->sequence_count, m->max_tokens, m->max_sequences);
-    for (size_t i = 0; i < batch->sequence_count; i++) {
-        int32_t begin = batch->cu_seqlens[i], end = batch->cu_seqlens[i + 1];
-        if (end <= begin || (size_t)(end - begin) > m->max_length)
-            return ob_error_set(err, OB_ERR_INPUT, "a sequence of %d tokens, but the model takes 1 to %zu", end - begin,
-                                m->max_length);
-    }
-    bool head = (batch->want & (OB_WANT_LOGITS | OB_WANT_TOP_K)) != 0;
-    if (head && m->lm_head == NULL)
-        return ob_error_set(err, OB_ERR_INTERNAL, "the masked-LM head was not loaded");
-    if ((batch->want & OB_WANT_TOP_K) != 0 && (batch->top_k == 0 || batch->top_k > m->max_top_k))
-        return ob_error_set(err, OB_ERR_INTERNAL, "top_k %zu, planned was %zu", batch->top_k, m->max_top_k);
-    if (batch->position_count > m->max_tokens)
-        return ob_error_set(err, OB_ERR_INTERNAL, "%zu wanted rows of %zu tokens", batch->position_count,
-                            batch->token_count);
-    for (size_t i = 0; i < batch->position_count; i++)
-        if (batch->positions[i] < 0 || (size_t)batch->positions[i] >= batch->token_count)
-            return ob_error_set(err, OB_ERR_INTERNAL, "row %d is wanted of %zu tokens", batch->positions[i],
-                                batch->token_count);
-    return check_tokens(m, batch, err);
-}
-
-/* Grows a result array; it is never shrunk, so a worker soon allocates nothing. */
-static bool grow(void *array, size_t count, size_t element_bytes)
-{
-    void **pointer = array;
-    void *grown = ob_realloc_array(*pointer, count, element_bytes);
-    if (grown != NULL)
-        *pointer = grown;
-    return grown != NULL;
-}
-
-static ob_status allocate_result(const ob_roberta *m, const ob_batch *batch, ob_result *result, ob_error *err)
-{
-    size_t hidden = m->config.hidden_size, rows = batch->position_count;
-    bool ok = true;
-    if ((batch->want & OB_WANT_HIDDEN) != 0)
-        ok &= grow(&result->hidden, batch->token_count * hidden, sizeof(float));
-    if ((batch->want & (OB_WANT_CLS | OB_WANT_MEAN)) != 0)
-        ok &= grow(&result->pooled, batch->sequence_count * hidden, sizeof(float));
-    if ((batch->want & OB_WANT_LOGITS) != 0)
-        ok &= grow(&result->logits, rows * m->config.vocab_size, sizeof(float));
-    if ((batch->want & OB_WANT_TOP_K) != 0)
-        ok &= grow(&result->top_ids, rows * batch->top_k, sizeof(int32_t)) &&
-              grow(&result->top_scores, rows * batch->top_k, sizeof(float));
-    return ok ? OB_OK
-              : ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the results of %zu tokens", batch->token_count);
+    ob_buffer *plain = m->activations.slots[OB__SLOT_OUT];
+    if (ob_gather_rows_enqueue(m->gather, src, NULL, 0, rows, plain, err) != OB_OK ||
+        ob_buffer_download_later(plain, 0, out, rows * m->config.hidden_size * sizeof(float), err) != OB_OK)
+        return ob_error_status(err);
+    return OB_OK;
 }
 
 static ob_status run_outputs(ob_roberta *m, const ob_batch *batch, ob_result *result, ob_error *err)
 {
     ob__activations *a = &m->activations;
-    size_t row_bytes = m->config.hidden_size * sizeof(float);
-    unsigned pooled = batch->want & (OB_WANT_CLS | OB_WANT_MEAN);
-    if (pooled != 0) {
-        const ob_buffer *key_mask = batch->attention_mask != NULL ? a->attention_mask : NULL;
-        if (ob_pool_enqueue(m->pool, pooled == OB_WANT_CLS ? OB_POOL_CLS : OB_POOL_MEAN, a->slots[OB__SLOT_HIDDEN],
-                            a->cu_seqlens, key_mask, batch->sequence_count, a->slots[OB__SLOT_POOLED], err) != OB_OK ||
-            ob_buffer_download_later(a->slots[OB__SLOT_POOLED], 0, result->pooled, batch->sequence_count * row_bytes,
-                                     err) != OB_OK)
-            return ob_error_status(err);
-    }
-    if ((batch->want & OB_WANT_HIDDEN) != 0 &&
-        (ob_gather_rows_enqueue(m->gather, a->slots[OB__SLOT_HIDDEN], NULL, 0, batch->token_count,
-                                a->slots[OB__SLOT_OUT], err) != OB_OK ||
-         ob_buffer_download_later(a->slots[OB__SLOT_OUT], 0, result->hidden, batch->token_count * row_bytes, err) !=
-             OB_OK))
+    const ob_buffer *hidden = a->slots[OB__SLOT_HIDDEN], *head = a->slots[OB__SLOT_HEAD];
+    size_t sequences = batch->sequence_count;
+    if ((batch->want & OB_WANT_POOLED) != 0 && run_pooling(m, batch, result, err) != OB_OK)
         return ob_error_status(err);
-    if (batch->position_count > 0 && (batch->want & (OB_WANT_LOGITS | OB_WANT_TOP_K)) != 0 &&
+    if ((batch->want & OB_WANT_HIDDEN) != 0 && run_rows(m, hidden, batch->token_count, result->hidden, err) != OB_OK)
+        return ob_error_status(err);
+    if ((batch->want & OB_WANT_POOLER) != 0 && (ob__pooler_enqueue(m->pooler, a, sequences, err) != OB_OK ||
+                                                run_rows(m, head, sequences, result->pooler, err) != OB_OK))
+        return ob_error_status(err);
+    if ((batch->want & OB_WANT_LOGITS) != 0 && m->classifier != NULL &&
+        ob__classifier_enqueue(m->classifier, a, batch, result, err) != OB_OK)
+        return ob_error_status(err);
+    if (batch->position_count > 0 && m->lm_head != NULL &&
+        (batch->want & (OB_WANT_LOGITS | OB_WANT_TOP_K | OB_WANT_TARGET_SCORES)) != 0 &&
         ob__lm_head_run(m->lm_head, a, batch, result, err) != OB_OK)
         return ob_error_status(err);
     return ob_context_finish(m->ctx, err);
@@ -283,11 +286,15 @@ ob_status ob_roberta_run(ob_roberta *m, const ob_batch *batch, ob_result *result
     uint64_t begin = now_ns();
     if (batch->sequence_count == 0)
         return OB_OK;
-    if (check_batch(m, batch, err) != OB_OK || allocate_result(m, batch, result, err) != OB_OK ||
-        ob__activations_upload(&m->activations, batch, err) != OB_OK ||
-        ob__encoder_enqueue(m->encoder, &m->activations, batch, err) != OB_OK ||
-        ob_context_flush(m->ctx, err) != OB_OK || run_outputs(m, batch, result, err) != OB_OK)
+    if (ob__check_batch(&m->config, &m->limits, batch, err) != OB_OK ||
+        ob__results_allocate(&m->config, m->limits.head, batch, result, err) != OB_OK)
         return ob_error_status(err);
+    if (ob__activations_upload(&m->activations, batch, err) != OB_OK ||
+        ob__encoder_enqueue(m->encoder, &m->activations, batch, result, err) != OB_OK ||
+        ob_context_flush(m->ctx, err) != OB_OK || run_outputs(m, batch, result, err) != OB_OK) {
+        ob_context_finish(m->ctx, NULL); /* no download may arrive once the caller owns the arrays again */
+        return ob_error_status(err);
+    }
     result->device_ns = now_ns() - begin;
     return OB_OK;
 }

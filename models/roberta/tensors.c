@@ -1,218 +1,112 @@
-/* Finds RoBERTa's tensors under the names that files use, and checks them all before anything is uploaded.
- *
- * Task models put "roberta." before the encoder's names, a bare encoder does not; old files call a layer norm's weight
- * and bias "gamma" and "beta"; the decoder of the masked-LM head is usually the word embedding and then absent. */
-#include "tensors.h"
+/* Finds RoBERTa's tensors under the names that files use, and checks them all before anything is uploaded. */
+#include "tensor_finder.h"
 
-#include <oberta/log.h>
 #include <oberta/memory.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_BYTES 192
-
-typedef struct finder {
-    const ob_roberta_config *config;
-    const ob_checkpoint *checkpoint;
-    const char *prefix; /* "roberta." or "" */
-    uint64_t parameter_count;
-    ob_error *err;
-    bool defect;
-} finder;
-
-static void format_shape(char *out, size_t bytes, size_t rank, const size_t *shape)
+static const ob_tensor *find_embedding(ob__finder *f, const char *kind, size_t rows)
 {
-    size_t at = (size_t)snprintf(out, bytes, "(");
-    for (size_t i = 0; i < rank && at < bytes; i++)
-        at += (size_t)snprintf(out + at, bytes - at, i == 0 ? "%zu" : ", %zu", shape[i]);
-    if (at < bytes)
-        snprintf(out + at, bytes - at, ")");
-}
-
-/* Old layer norms: "...LayerNorm.weight" may be called "...LayerNorm.gamma", and bias beta. */
-static const ob_tensor *find_old_name(const ob_checkpoint *checkpoint, const char *name)
-{
-    static const char *const renamed[][2] = {{"LayerNorm.weight", "LayerNorm.gamma"},
-                                             {"LayerNorm.bias", "LayerNorm.beta"}};
-    size_t length = strlen(name);
-    for (size_t i = 0; i < 2; i++) {
-        size_t suffix = strlen(renamed[i][0]);
-        if (length < suffix || strcmp(name + length - suffix, renamed[i][0]) != 0)
-            continue;
-        char old[NAME_BYTES];
-        snprintf(old, sizeof old, "%.*s%s", (int)(length - suffix), name, renamed[i][1]);
-        return ob_checkpoint_find(checkpoint, old);
-    }
-    return NULL;
-}
-
-static bool check_tensor(finder *f, const ob_tensor *tensor, size_t rank, const size_t *shape)
-{
-    if (!ob_dtype_is_float(tensor->dtype)) {
-        ob_error_add(f->err, OB_ERR_MODEL, "%s: tensor '%s': type %s, but weights are F32, F16, BF16 or F64",
-                     tensor->file, tensor->name, ob_dtype_name(tensor->dtype));
-        f->defect = true;
-        return false;
-    }
-    if (tensor->rank == rank && memcmp(tensor->shape, shape, rank * sizeof *shape) == 0)
-        return true;
-    char have[160], want[64];
-    format_shape(have, sizeof have, tensor->rank, tensor->shape);
-    format_shape(want, sizeof want, rank, shape);
-    ob_error_add(f->err, OB_ERR_MODEL, "%s: tensor '%s': shape %s, but config.json asks for %s", tensor->file,
-                 tensor->name, have, want);
-    f->defect = true;
-    return false;
-}
-
-/* The tensor if the file has it in the right form, NULL (and maybe a defect) otherwise. columns 0: a vector. */
-static const ob_tensor *find_optional(finder *f, const char *name, size_t rows, size_t columns)
-{
-    const ob_tensor *tensor = ob_checkpoint_find(f->checkpoint, name);
-    if (tensor == NULL)
-        tensor = find_old_name(f->checkpoint, name);
-    size_t shape[2] = {rows, columns};
-    if (tensor == NULL || !check_tensor(f, tensor, columns == 0 ? 1 : 2, shape))
-        return NULL;
-    f->parameter_count += tensor->count;
-    return tensor;
-}
-
-static const ob_tensor *find(finder *f, const char *name, size_t rows, size_t columns)
-{
-    bool defect_before = f->defect;
-    f->defect = false;
-    const ob_tensor *tensor = find_optional(f, name, rows, columns);
-    if (tensor == NULL && !f->defect) {
-        ob_error_add(f->err, OB_ERR_MODEL, "tensor '%s' is missing", name);
-        f->defect = true;
-    }
-    f->defect |= defect_before;
-    return tensor;
-}
-
-/* <name>.weight and <name>.bias, where the name is a format. columns 0: a layer norm. */
-OB_PRINTF(4, 5)
-static ob__weight_bias find_pair(finder *f, size_t rows, size_t columns, const char *format, ...)
-{
-    char stem[NAME_BYTES - 16], name[NAME_BYTES];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(stem, sizeof stem, format, args);
-    va_end(args);
-    ob__weight_bias pair;
-    snprintf(name, sizeof name, "%s.weight", stem);
-    pair.weight = find(f, name, rows, columns);
-    snprintf(name, sizeof name, "%s.bias", stem);
-    pair.bias = find(f, name, rows, 0);
-    return pair;
-}
-
-static const ob_tensor *find_embedding(finder *f, const char *kind, size_t rows)
-{
-    char name[NAME_BYTES];
+    char name[128];
     snprintf(name, sizeof name, "%sembeddings.%s_embeddings.weight", f->prefix, kind);
-    return find(f, name, rows, f->config->hidden_size);
+    return ob__find(f, rows, f->config->hidden_size, name);
 }
 
-static void find_layer(finder *f, size_t i, ob__layer_tensors *layer)
+/* Where a tied file holds the decoder alone, it is the word embedding too. */
+static const ob_tensor *find_word(ob__finder *f)
 {
-    const char *p = f->prefix;
-    size_t hidden = f->config->hidden_size, intermediate = f->config->intermediate_size;
-    layer->query = find_pair(f, hidden, hidden, "%sencoder.layer.%zu.attention.self.query", p, i);
-    layer->key = find_pair(f, hidden, hidden, "%sencoder.layer.%zu.attention.self.key", p, i);
-    layer->value = find_pair(f, hidden, hidden, "%sencoder.layer.%zu.attention.self.value", p, i);
-    layer->attention_output = find_pair(f, hidden, hidden, "%sencoder.layer.%zu.attention.output.dense", p, i);
-    layer->attention_norm = find_pair(f, hidden, 0, "%sencoder.layer.%zu.attention.output.LayerNorm", p, i);
-    layer->intermediate = find_pair(f, intermediate, hidden, "%sencoder.layer.%zu.intermediate.dense", p, i);
-    layer->output = find_pair(f, hidden, intermediate, "%sencoder.layer.%zu.output.dense", p, i);
-    layer->output_norm = find_pair(f, hidden, 0, "%sencoder.layer.%zu.output.LayerNorm", p, i);
+    const ob_tensor *decoder = ob__peek_decoder(f);
+    char name[64];
+    snprintf(name, sizeof name, "%sembeddings.word_embeddings.weight", f->prefix);
+    if (decoder == NULL || !f->config->tie_word_embeddings || ob__peek(f, name) != NULL)
+        return find_embedding(f, "word", f->config->vocab_size);
+    return ob__find(f, f->config->vocab_size, f->config->hidden_size, decoder->name + strlen(f->wrapper));
 }
 
-static bool same_bytes(const ob_tensor *a, const ob_tensor *b)
+/* A layer's heads: those that stay, and where the file holds them. A file of a model with pruned_heads holds either the
+ * smaller weights, as transformers saves them, or the full ones; what was pruned on request it holds in any case. */
+static void list_heads(const ob__finder *f, size_t layer, ob__heads *heads)
 {
-    return a->dtype == b->dtype && a->count == b->count &&
-           memcmp(a->data, b->data, a->count * ob_dtype_bytes(a->dtype)) == 0;
-}
-
-/* The output bias is one parameter with two names; a file may hold either, or both if they agree. */
-static const ob_tensor *find_decoder_bias(finder *f)
-{
-    size_t vocab = f->config->vocab_size;
-    bool either = ob_checkpoint_find(f->checkpoint, "lm_head.decoder.bias") != NULL;
-    if (!either)
-        return find(f, "lm_head.bias", vocab, 0);
-    const ob_tensor *decoder_bias = find(f, "lm_head.decoder.bias", vocab, 0);
-    uint64_t counted_once = f->parameter_count;
-    const ob_tensor *bias = find_optional(f, "lm_head.bias", vocab, 0);
-    f->parameter_count = counted_once;
-    if (bias != NULL && decoder_bias != NULL && !same_bytes(bias, decoder_bias)) {
-        ob_error_add(f->err, OB_ERR_MODEL,
-                     "%s: tensors 'lm_head.bias' and 'lm_head.decoder.bias' differ, but they are one parameter",
-                     bias->file);
-        f->defect = true;
+    size_t n = f->config->num_attention_heads, head_size = f->config->hidden_size / n, missing = 0;
+    const uint8_t *pruned = f->config->pruned_heads == NULL ? NULL : f->config->pruned_heads + layer * n;
+    char name[128];
+    snprintf(name, sizeof name, "%sencoder.layer.%zu.attention.self.query.weight", f->prefix, layer);
+    const ob_tensor *query = ob__peek(f, name);
+    bool full = query != NULL && query->rank == 2 && query->shape[0] == n * head_size;
+    for (size_t h = 0; h < n; h++) {
+        if (pruned != NULL && pruned[h] == 1 && !full)
+            missing++;
+        if (pruned != NULL && pruned[h] != 0)
+            continue;
+        heads->numbers[heads->count] = h;
+        heads->positions[heads->count++] = h - missing;
     }
-    return decoder_bias;
+    heads->in_file = n - missing;
 }
 
-/* Tied (the default): the word embedding decodes, whatever else the file holds, as transformers 4 does. */
-static const ob_tensor *find_decoder_weight(finder *f, const ob_tensor *word)
+static void find_attention(ob__finder *f, size_t layer, const char *kind, size_t heads, ob__attention_tensors *out)
 {
-    size_t vocab = f->config->vocab_size, hidden = f->config->hidden_size;
-    if (!f->config->tie_word_embeddings)
-        return find(f, "lm_head.decoder.weight", vocab, hidden);
-    uint64_t counted_once = f->parameter_count;
-    const ob_tensor *own = find_optional(f, "lm_head.decoder.weight", vocab, hidden);
-    f->parameter_count = counted_once;
-    if (own != NULL && word != NULL && !same_bytes(own, word))
-        ob_log(OB_LOG_WARN, "model",
-               "%s: 'lm_head.decoder.weight' differs from the word embeddings, but config.json ties them: the word "
-               "embeddings are used for both",
-               own->file);
-    return word;
+    size_t hidden = f->config->hidden_size, width = heads * (hidden / f->config->num_attention_heads);
+    out->query = ob__find_encoder_pair(f, width, hidden, "encoder.layer.%zu.%s.self.query", layer, kind);
+    out->key = ob__find_encoder_pair(f, width, hidden, "encoder.layer.%zu.%s.self.key", layer, kind);
+    out->value = ob__find_encoder_pair(f, width, hidden, "encoder.layer.%zu.%s.self.value", layer, kind);
+    out->output = ob__find_encoder_pair(f, hidden, width, "encoder.layer.%zu.%s.output.dense", layer, kind);
+    out->norm = ob__find_encoder_pair(f, hidden, 0, "encoder.layer.%zu.%s.output.LayerNorm", layer, kind);
 }
 
-static void find_lm_head(finder *f, ob__roberta_tensors *out)
+static void find_layer(ob__finder *f, size_t i, ob__layer_tensors *layer)
 {
-    size_t hidden = f->config->hidden_size;
-    out->lm_dense = find_pair(f, hidden, hidden, "lm_head.dense");
-    out->lm_norm = find_pair(f, hidden, 0, "lm_head.layer_norm");
-    out->decoder.weight = find_decoder_weight(f, out->word);
-    out->decoder.bias = find_decoder_bias(f);
-    out->has_lm_head = true;
+    size_t hidden = f->config->hidden_size, intermediate = f->config->intermediate_size;
+    size_t head_size = hidden / f->config->num_attention_heads;
+    list_heads(f, i, &layer->heads);
+    find_attention(f, i, "attention", layer->heads.in_file, &layer->attention);
+    if (f->config->add_cross_attention)
+        find_attention(f, i, "crossattention", f->config->num_attention_heads, &layer->cross);
+    layer->intermediate = ob__find_encoder_pair(f, intermediate, hidden, "encoder.layer.%zu.intermediate.dense", i);
+    layer->output = ob__find_encoder_pair(f, hidden, intermediate, "encoder.layer.%zu.output.dense", i);
+    layer->output_norm = ob__find_encoder_pair(f, hidden, 0, "encoder.layer.%zu.output.LayerNorm", i);
+    uint64_t dropped = (layer->heads.in_file - layer->heads.count) * head_size;
+    if (!f->defect)
+        f->parameter_count -= dropped * (4 * hidden + 3);
 }
 
-static const char *find_prefix(const ob_checkpoint *checkpoint)
+static bool allocate_layers(const ob_roberta_config *config, ob__roberta_tensors *out)
 {
-    for (size_t i = 0; i < ob_checkpoint_count(checkpoint); i++)
-        if (strncmp(ob_checkpoint_get(checkpoint, i)->name, "roberta.", 8) == 0)
-            return "roberta.";
-    return "";
+    size_t layers = config->num_hidden_layers, heads = config->num_attention_heads, lists;
+    out->layers = ob_calloc(layers, sizeof *out->layers);
+    if (ob_size_mul(layers, 2 * heads, &lists))
+        out->head_lists = ob_calloc(lists, sizeof *out->head_lists);
+    if (out->layers == NULL || out->head_lists == NULL)
+        return false;
+    for (size_t i = 0; i < layers; i++) {
+        out->layers[i].heads.numbers = out->head_lists + 2 * i * heads;
+        out->layers[i].heads.positions = out->head_lists + (2 * i + 1) * heads;
+    }
+    return true;
 }
 
-ob_status ob__roberta_tensors_map(const ob_roberta_config *config, const ob_checkpoint *checkpoint, bool lm_head,
-                                  ob__roberta_tensors *out, ob_error *err)
+ob_status ob__roberta_tensors_map(const ob_roberta_config *config, const ob_checkpoint *checkpoint, ob_head head,
+                                  bool pooler, ob__roberta_tensors *out, ob_error *err)
 {
     ob__roberta_tensors tensors = {0};
-    tensors.layers = ob_calloc(config->num_hidden_layers, sizeof *tensors.layers);
-    if (tensors.layers == NULL)
+    if (!allocate_layers(config, &tensors)) {
+        ob__roberta_tensors_release(&tensors);
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the names of %zu layers",
                             config->num_hidden_layers);
-    finder f = {config, checkpoint, find_prefix(checkpoint), 0, err, false};
+    }
+    ob__finder f = ob__finder_make(config, checkpoint, err);
     ob_error_clear(err);
-    tensors.word = find_embedding(&f, "word", config->vocab_size);
+    pooler |= head == OB_HEAD_MULTIPLE_CHOICE;
+    tensors.word = find_word(&f);
     tensors.position = find_embedding(&f, "position", config->max_position_embeddings);
     tensors.token_type = find_embedding(&f, "token_type", config->type_vocab_size);
-    tensors.embedding_norm = find_pair(&f, config->hidden_size, 0, "%sembeddings.LayerNorm", f.prefix);
+    tensors.embedding_norm = ob__find_encoder_pair(&f, config->hidden_size, 0, "embeddings.LayerNorm");
     for (size_t i = 0; i < config->num_hidden_layers; i++)
         find_layer(&f, i, &tensors.layers[i]);
-    if (lm_head)
-        find_lm_head(&f, &tensors);
+    ob__find_heads(&f, head, pooler, &tensors);
     if (f.defect) {
         ob__roberta_tensors_release(&tensors);
-        if (lm_head && ob_checkpoint_find(checkpoint, "lm_head.dense.weight") == NULL)
-            ob_error_add(err, OB_ERR_MODEL, "the file has no masked-LM head, which this task needs");
+        ob__explain_missing_heads(&f, head, pooler);
         return OB_ERR_MODEL;
     }
     tensors.parameter_count = f.parameter_count;
@@ -223,5 +117,6 @@ ob_status ob__roberta_tensors_map(const ob_roberta_config *config, const ob_chec
 void ob__roberta_tensors_release(ob__roberta_tensors *tensors)
 {
     ob_free(tensors->layers);
+    ob_free(tensors->head_lists);
     *tensors = (ob__roberta_tensors){0};
 }

@@ -14,6 +14,14 @@ ob_status ob__upload_tensor(ob_context *ctx, const ob_tensor *tensor, ob_buffer 
 ob_status ob__upload_dense(const ob_gemm *gemm, const ob__weight_bias *parts, size_t count, ob_gemm_weights **out,
                            ob_error *err);
 
+/* Query, key and value stacked, the rows of those heads alone that stay. */
+ob_status ob__upload_qkv(const ob_gemm *gemm, const ob__attention_tensors *tensors, const ob__heads *heads,
+                         size_t head_size, ob_gemm_weights **out, ob_error *err);
+
+/* The layer behind attention, the columns of those heads alone that stay. */
+ob_status ob__upload_attention_output(const ob_gemm *gemm, const ob__weight_bias *dense, const ob__heads *heads,
+                                      size_t head_size, ob_gemm_weights **out, ob_error *err);
+
 /* A layer norm on the device. */
 typedef struct ob__norm_weights {
     ob_buffer *weight, *bias;

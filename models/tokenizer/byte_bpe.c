@@ -6,6 +6,7 @@
 
 #include <oberta/hash.h>
 #include <oberta/memory.h>
+#include <oberta/utf8.h>
 #include <string.h>
 
 #define SHORT_PIECE   24   /* symbols */
@@ -39,6 +40,9 @@ void ob_tokenizer_cache_destroy(ob_tokenizer_cache *cache)
     ob_free(cache->links);
     ob_free(cache->heap);
     ob_free(cache->pieces);
+    ob_free(cache->trims);
+    ob_encoding_release(&cache->whole);
+    ob_strbuf_release(&cache->mapped);
     ob_free(cache);
 }
 
@@ -183,8 +187,69 @@ static void remember(cached_piece *entry, const char *piece, size_t bytes, const
     memcpy(entry->tokens, tokens, count * sizeof *tokens);
 }
 
-bool ob__bpe_encode(const ob__vocab *vocab, const ob__merges *merges, ob_tokenizer_cache *cache, const char *piece,
-                    size_t bytes, const ob__bpe_token **tokens, size_t *count)
+/* The piece's symbols with the rules for missing ones. Returns how many. */
+static size_t incomplete_symbols(const ob__bpe *bpe, ob__bpe_token *symbols, const char *piece, size_t bytes)
+{
+    size_t count = 0;
+    bool in_unk = false;
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char byte = (unsigned char)piece[i];
+        uint32_t length = ob__byte_to_char(byte) < 0x80 ? 1 : 2;
+        int32_t id = bpe->vocab.byte_ids[byte];
+        bool unk = id < 0 && bpe->unk_id >= 0;
+        if (unk && in_unk && bpe->fuse_unk)
+            symbols[count - 1].bytes += length;
+        else if (unk || id >= 0)
+            symbols[count++] = (ob__bpe_token){unk ? bpe->unk_id : id, length};
+        in_unk = unk;
+    }
+    return count;
+}
+
+/* The token that the whole piece is; -1 for none. *ok false: no memory. */
+static int32_t whole_token(const ob__bpe *bpe, ob_tokenizer_cache *cache, const char *piece, size_t bytes, bool *ok)
+{
+    char symbol[4];
+    ob_strbuf_clear(&cache->mapped);
+    for (size_t i = 0; i < bytes; i++)
+        ob_strbuf_append(&cache->mapped, symbol, ob_utf8_encode(ob__byte_to_char((unsigned char)piece[i]), symbol));
+    *ok = !cache->mapped.failed;
+    int32_t id = *ok ? ob__vocab_find(&bpe->vocab, ob_strbuf_text(&cache->mapped), cache->mapped.length) : -1;
+    return id >= 0 && bpe->vocab.tokens[id].foreign ? -1 : id;
+}
+
+/* Without the memory of pieces: cache->symbols gets the tokens. */
+static bool encode_new(const ob__bpe *bpe, ob_tokenizer_cache *cache, const char *piece, size_t bytes, size_t *count)
+{
+    if (bytes > INT32_MAX / 2 ||
+        !ob_array_reserve((void **)&cache->symbols, &cache->symbol_capacity, bytes, sizeof *cache->symbols))
+        return false;
+    if (bpe->ignore_merges) {
+        bool ok;
+        int32_t id = whole_token(bpe, cache, piece, bytes, &ok);
+        if (!ok)
+            return false;
+        if (id >= 0) {
+            cache->symbols[0] = (ob__bpe_token){id, (uint32_t)(bpe->complete ? bytes : cache->mapped.length)};
+            *count = 1;
+            return true;
+        }
+    }
+    size_t symbols = bytes;
+    if (bpe->complete)
+        for (size_t i = 0; i < bytes; i++)
+            cache->symbols[i] = (ob__bpe_token){bpe->vocab.byte_ids[(unsigned char)piece[i]], 1};
+    else
+        symbols = incomplete_symbols(bpe, cache->symbols, piece, bytes);
+    *count = symbols;
+    if (symbols > SHORT_PIECE)
+        return merge_long(&bpe->merges, cache, count);
+    *count = merge_short(&bpe->merges, cache->symbols, symbols);
+    return true;
+}
+
+bool ob__bpe_encode(const ob__bpe *bpe, ob_tokenizer_cache *cache, const char *piece, size_t bytes,
+                    const ob__bpe_token **tokens, size_t *count)
 {
     cached_piece *entry = bytes <= CACHED_BYTES ? find_cached(cache, piece, bytes) : NULL;
     if (entry != NULL && entry->bytes == bytes && memcmp(entry->piece, piece, bytes) == 0) {
@@ -192,22 +257,10 @@ bool ob__bpe_encode(const ob__vocab *vocab, const ob__merges *merges, ob_tokeniz
         *count = entry->count;
         return true;
     }
-    if (bytes > INT32_MAX / 2 ||
-        !ob_array_reserve((void **)&cache->symbols, &cache->symbol_capacity, bytes, sizeof *cache->symbols))
-        return false;
-    size_t symbols = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        int32_t id = vocab->byte_ids[(unsigned char)piece[i]];
-        if (id >= 0)
-            cache->symbols[symbols++] = (ob__bpe_token){id, 1};
-    }
-    if (symbols <= SHORT_PIECE)
-        symbols = merge_short(merges, cache->symbols, symbols);
-    else if (!merge_long(merges, cache, &symbols))
+    if (!encode_new(bpe, cache, piece, bytes, count))
         return false;
     if (entry != NULL)
-        remember(entry, piece, bytes, cache->symbols, symbols);
+        remember(entry, piece, bytes, cache->symbols, *count);
     *tokens = cache->symbols;
-    *count = symbols;
     return true;
 }

@@ -4,16 +4,15 @@
 #include <oberta/utf8.h>
 #include <string.h>
 
-/* A token's bytes; one with characters that map no byte stands for its own text. */
-static void append_token(const ob__token *token, ob_strbuf *out)
+void ob_tokenizer_token_to_bytes(const char *token, size_t bytes, ob_strbuf *out)
 {
     size_t start = out->length;
-    for (size_t at = 0, length; at < token->bytes; at += length) {
-        int byte = ob__char_to_byte(ob_utf8_decode(token->text + at, &length));
+    for (size_t at = 0, length; at < bytes; at += length) {
+        int byte = ob__char_to_byte(ob_utf8_decode(token + at, &length));
         if (byte < 0) {
             if (!out->failed)
                 out->length = start;
-            ob_strbuf_append(out, token->text, token->bytes);
+            ob_strbuf_append(out, token, bytes);
             return;
         }
         ob_strbuf_putc(out, (char)byte);
@@ -39,15 +38,15 @@ static size_t maximal_subpart(const unsigned char *text, size_t bytes)
     return at;
 }
 
-static void append_lossily(const ob_strbuf *raw, ob_strbuf *out)
+void ob_tokenizer_bytes_to_text(const char *bytes, size_t count, ob_strbuf *out)
 {
-    for (size_t at = 0; at < raw->length;) {
-        size_t valid = ob_utf8_invalid_at(raw->data + at, raw->length - at);
-        ob_strbuf_append(out, raw->data + at, valid);
+    for (size_t at = 0; at < count;) {
+        size_t valid = ob_utf8_invalid_at(bytes + at, count - at);
+        ob_strbuf_append(out, bytes + at, valid);
         at += valid;
-        if (at < raw->length) {
+        if (at < count) {
             ob_strbuf_puts(out, "\xEF\xBF\xBD");
-            at += maximal_subpart((const unsigned char *)raw->data + at, raw->length - at);
+            at += maximal_subpart((const unsigned char *)bytes + at, count - at);
         }
     }
 }
@@ -79,9 +78,9 @@ ob_status ob_tokenizer_decode(const ob_tokenizer *t, const int32_t *ids, size_t 
     ob_strbuf raw = OB_STRBUF_INIT;
     for (size_t i = 0; i < count; i++)
         if (ob_tokenizer_token(t, ids[i]) != NULL && !(skip_special_tokens && ob_tokenizer_is_special(t, ids[i])))
-            append_token(&t->vocab.tokens[ids[i]], &raw);
+            ob_tokenizer_token_to_bytes(t->bpe.vocab.tokens[ids[i]].text, t->bpe.vocab.tokens[ids[i]].bytes, &raw);
     size_t start = out->length;
-    append_lossily(&raw, out);
+    ob_tokenizer_bytes_to_text(raw.data, raw.length, out);
     bool failed = raw.failed || out->failed;
     ob_strbuf_release(&raw);
     if (failed)

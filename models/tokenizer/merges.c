@@ -1,4 +1,5 @@
-/* merges.txt: a line a merge, two tokens and a space between them; the line's number is its rank.
+/* merges.txt: a line a merge, two tokens and a space between them; the line's number is its rank. tokenizer.json has
+ * the same lines as strings, or, since tokenizers 0.20, as pairs, whose parts may hold spaces.
  *
  * '#' begins a merge like any other character: only a first line "#version ..." is a header. */
 #include "vocab.h"
@@ -58,6 +59,23 @@ static bool allocate(ob__merges *merges, size_t lines)
     return merges->slots != NULL;
 }
 
+/* The merge of two tokens; else the rule that it breaks. */
+static const char *find_parts(const char *left, size_t left_bytes, const char *right, size_t right_bytes,
+                              const ob__vocab *vocab, ob__merge *out)
+{
+    char product[MAX_PART_BYTES];
+    if (left_bytes > MAX_PART_BYTES || right_bytes > MAX_PART_BYTES - left_bytes)
+        return "longer than 1,024 bytes";
+    memcpy(product, left, left_bytes);
+    memcpy(product + left_bytes, right, right_bytes);
+    out->left = ob__vocab_find(vocab, left, left_bytes);
+    out->right = ob__vocab_find(vocab, right, right_bytes);
+    out->product = ob__vocab_find(vocab, product, left_bytes + right_bytes);
+    if (out->left < 0 || out->right < 0)
+        return "one of its parts is not in the vocabulary";
+    return out->product < 0 ? "what it makes is not in the vocabulary" : NULL;
+}
+
 /* The line's merge; else the rule that it breaks. */
 static const char *parse_line(const char *line, size_t length, const ob__vocab *vocab, ob__merge *out)
 {
@@ -65,18 +83,13 @@ static const char *parse_line(const char *line, size_t length, const ob__vocab *
     if (space == NULL || space == line || space == line + length - 1 ||
         memchr(space + 1, ' ', length - (size_t)(space + 1 - line)) != NULL)
         return "not two tokens with one space between them";
-    size_t left = (size_t)(space - line), right = length - left - 1;
-    if (left + right > MAX_PART_BYTES)
-        return "longer than 1,024 bytes";
-    char product[MAX_PART_BYTES];
-    memcpy(product, line, left);
-    memcpy(product + left, space + 1, right);
-    out->left = ob__vocab_find(vocab, line, left);
-    out->right = ob__vocab_find(vocab, space + 1, right);
-    out->product = ob__vocab_find(vocab, product, left + right);
-    if (out->left < 0 || out->right < 0)
-        return "one of its parts is not in vocab.json";
-    return out->product < 0 ? "what it makes is not in vocab.json" : NULL;
+    size_t left = (size_t)(space - line);
+    return find_parts(line, left, space + 1, length - left - 1, vocab, out);
+}
+
+static bool is_header(const char *line, size_t length)
+{
+    return length >= 8 && memcmp(line, "#version", 8) == 0;
 }
 
 ob_status ob__merges_parse(const char *text, size_t bytes, const char *name, const ob__vocab *vocab, ob__merges *out,
@@ -94,8 +107,7 @@ ob_status ob__merges_parse(const char *text, size_t bytes, const char *name, con
         size_t length = (size_t)((newline == NULL ? end : newline) - line);
         length -= length > 0 && line[length - 1] == '\r';
         line_number++;
-        bool header = line_number == 1 && length >= 8 && memcmp(line, "#version", 8) == 0;
-        if (length > 0 && !header) {
+        if (length > 0 && !(line_number == 1 && is_header(line, length))) {
             ob__merge merge = {.rank = rank++};
             const char *rule = parse_line(line, length, vocab, &merge);
             if (rule == NULL)
@@ -114,6 +126,46 @@ ob_status ob__merges_parse(const char *text, size_t bytes, const char *name, con
         ob_error_add(err, OB_ERR_MODEL, "%s: and %zu more", name, defects - MAX_DEFECTS);
     ob__merges_release(&merges);
     return OB_ERR_MODEL;
+}
+
+/* The list's merge; else the rule that it breaks. `pairs`: what the first one is. */
+static const char *parse_element(const json_t *value, bool pairs, const ob__vocab *vocab, ob__merge *out)
+{
+    if (!pairs)
+        return json_is_string(value) ? parse_line(json_string_value(value), json_string_length(value), vocab, out)
+                                     : "not a string as the first one is";
+    const json_t *left = json_array_get(value, 0), *right = json_array_get(value, 1);
+    if (json_array_size(value) != 2 || !json_is_string(left) || !json_is_string(right))
+        return "not a pair of strings as the first one is";
+    return find_parts(json_string_value(left), json_string_length(left), json_string_value(right),
+                      json_string_length(right), vocab, out);
+}
+
+ob_status ob__merges_read(const json_t *list, const ob__vocab *vocab, ob__merges *out, ob__notes *notes)
+{
+    ob__merges merges = {0};
+    bool pairs = json_is_array(json_array_get(list, 0));
+    size_t i, had = notes->count;
+    const json_t *value;
+    uint32_t rank = 0;
+    if (!allocate(&merges, json_array_size(list)))
+        return ob_error_set(notes->err, OB_ERR_OUT_OF_MEMORY, "%s: no memory for its merges", notes->file);
+    json_array_foreach(list, i, value)
+    {
+        if (!pairs && json_is_string(value) && is_header(json_string_value(value), json_string_length(value)))
+            continue;
+        ob__merge merge = {.rank = rank++};
+        const char *rule = parse_element(value, pairs, vocab, &merge);
+        if (rule == NULL)
+            insert(&merges, &merge);
+        else
+            ob__note(notes, OB_ERR_MODEL, "model.merges[%zu]: %s", i, rule);
+    }
+    if (notes->count > had)
+        ob__merges_release(&merges);
+    else
+        *out = merges;
+    return OB_OK;
 }
 
 void ob__merges_release(ob__merges *merges)

@@ -20,7 +20,7 @@ ob__char_class ob__char_classify(uint32_t code_point);
 
 /* White_Space, 25 code points. */
 bool ob__char_is_space(uint32_t code_point);
-/* Letters, marks, numbers, connectors. */
+/* \w: letters, marks, numbers, connectors, joiners. */
 bool ob__char_is_word(uint32_t code_point);
 
 #endif

@@ -1,13 +1,10 @@
 /* vocab.json: an object of tokens and ids. */
 #include "vocab.h"
 
-#include <jansson.h>
 #include <oberta/hash.h>
 #include <oberta/memory.h>
 #include <oberta/utf8.h>
 #include <string.h>
-
-#define MAX_DEFECTS 20 /* that are listed; a wrong file has thousands */
 
 uint32_t ob__byte_to_char(unsigned char byte)
 {
@@ -107,15 +104,14 @@ ob_status ob__vocab_add(ob__vocab *vocab, const char *text, size_t bytes, int32_
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a vocabulary of %zu tokens",
                             vocab->token_count + 1);
     }
-    vocab->tokens[id] = (ob__token){copy, bytes};
+    vocab->tokens[id] = (ob__token){copy, bytes, 0, false};
     vocab->token_count++;
     insert_slot(vocab, id);
     return OB_OK;
 }
 
-/* One entry; a defect is added to err and counted. */
-static ob_status add_entry(ob__vocab *vocab, const char *key, const json_t *value, const char *name, size_t *defects,
-                           ob_error *err)
+/* One entry; a defect is noted. */
+static ob_status add_entry(ob__vocab *vocab, const char *key, const json_t *value, ob__notes *notes)
 {
     json_int_t id = json_integer_value(value);
     const char *rule = NULL;
@@ -128,9 +124,31 @@ static ob_status add_entry(ob__vocab *vocab, const char *key, const json_t *valu
     else if ((size_t)id < vocab->id_count && vocab->tokens[id].text != NULL)
         rule = "another token has the same id";
     if (rule == NULL)
-        return ob__vocab_add(vocab, key, strlen(key), (int32_t)id, err);
-    if (++*defects <= MAX_DEFECTS)
-        ob_error_add(err, OB_ERR_MODEL, "%s: token '%.60s': %s", name, key, rule);
+        return ob__vocab_add(vocab, key, strlen(key), (int32_t)id, notes->err);
+    ob__note(notes, OB_ERR_MODEL, "token '%.60s': %s", key, rule);
+    return OB_OK;
+}
+
+ob_status ob__vocab_read(const json_t *object, ob__vocab *out, ob__notes *notes)
+{
+    ob__vocab vocab = {0};
+    size_t count = json_object_size(object), had = notes->count;
+    ob_status status = OB_OK;
+    if (!json_is_object(object) || count == 0)
+        ob__note(notes, OB_ERR_MODEL, "not an object of tokens and ids");
+    else if (!reserve_ids(&vocab, count) || !reserve_slots(&vocab, count))
+        status = ob_error_set(notes->err, OB_ERR_OUT_OF_MEMORY, "%s: no memory for %zu tokens", notes->file, count);
+    const char *key;
+    json_t *value;
+    if (status == OB_OK)
+        json_object_foreach((json_t *)(uintptr_t)object, key,
+                            value) if ((status = add_entry(&vocab, key, value, notes)) != OB_OK) break;
+    if (status != OB_OK || notes->count > had) {
+        ob__vocab_release(&vocab);
+        return status;
+    }
+    set_byte_ids(&vocab);
+    *out = vocab;
     return OB_OK;
 }
 
@@ -140,31 +158,11 @@ ob_status ob__vocab_parse(const char *text, size_t bytes, const char *name, ob__
     json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &json_err);
     if (root == NULL)
         return ob_error_set(err, OB_ERR_MODEL, "%s:%d:%d: %s", name, json_err.line, json_err.column, json_err.text);
-    ob__vocab vocab = {0};
-    size_t defects = 0;
-    ob_status status = OB_OK;
+    ob__notes notes = {.file = name, .err = err};
     ob_error_clear(err);
-    if (!json_is_object(root) || json_object_size(root) == 0)
-        status = ob_error_set(err, OB_ERR_MODEL, "%s: not an object of tokens and ids", name);
-    else if (!reserve_ids(&vocab, json_object_size(root)) || !reserve_slots(&vocab, json_object_size(root)))
-        status = ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "%s: no memory for %zu tokens", name, json_object_size(root));
-    const char *key;
-    json_t *value;
-    if (status == OB_OK)
-        json_object_foreach(root, key,
-                            value) if ((status = add_entry(&vocab, key, value, name, &defects, err)) != OB_OK) break;
+    ob_status status = ob__vocab_read(root, out, &notes);
     json_decref(root);
-    if (defects > MAX_DEFECTS)
-        ob_error_add(err, OB_ERR_MODEL, "%s: and %zu more", name, defects - MAX_DEFECTS);
-    if (status == OB_OK && defects > 0)
-        status = OB_ERR_MODEL;
-    if (status != OB_OK) {
-        ob__vocab_release(&vocab);
-        return status;
-    }
-    set_byte_ids(&vocab);
-    *out = vocab;
-    return OB_OK;
+    return status == OB_OK ? ob__notes_end(&notes) : status;
 }
 
 void ob__vocab_release(ob__vocab *vocab)

@@ -2,6 +2,8 @@
 #ifndef OBERTA_TOKENIZER_VOCAB_H
 #define OBERTA_TOKENIZER_VOCAB_H
 
+#include "json_file.h"
+
 #include <oberta/error.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,6 +20,8 @@ int ob__char_to_byte(uint32_t code_point);
 typedef struct ob__token {
     char *text; /* mapped characters, NUL-terminated; NULL: no token has this id */
     size_t bytes;
+    uint32_t added; /* 1 + its index among the added tokens; 0: none of them */
+    bool foreign;   /* the vocabulary's own file lacks it: BPE never makes it */
 } ob__token;
 
 typedef struct ob__vocab {
@@ -30,6 +34,8 @@ typedef struct ob__vocab {
 
 /* vocab.json from memory; every defect is listed. `name` stands in messages. */
 ob_status ob__vocab_parse(const char *text, size_t bytes, const char *name, ob__vocab *out, ob_error *err);
+/* The same of an object that was read already: tokenizer.json's model.vocab. Defects are noted. */
+ob_status ob__vocab_read(const json_t *object, ob__vocab *out, ob__notes *notes);
 void ob__vocab_release(ob__vocab *vocab);
 /* -1 where there is none. */
 int32_t ob__vocab_find(const ob__vocab *vocab, const char *text, size_t bytes);
@@ -51,6 +57,8 @@ typedef struct ob__merges {
 /* merges.txt from memory, against its vocabulary. */
 ob_status ob__merges_parse(const char *text, size_t bytes, const char *name, const ob__vocab *vocab, ob__merges *out,
                            ob_error *err);
+/* tokenizer.json's model.merges, of strings or of pairs. Defects are noted. */
+ob_status ob__merges_read(const json_t *list, const ob__vocab *vocab, ob__merges *out, ob__notes *notes);
 void ob__merges_release(ob__merges *merges);
 /* NULL where the pair does not merge. */
 const ob__merge *ob__merges_find(const ob__merges *merges, int32_t left, int32_t right);

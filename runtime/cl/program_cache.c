@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <oberta/cache.h>
 #include <oberta/file.h>
 #include <oberta/log.h>
 #include <oberta/memory.h>
@@ -48,7 +49,8 @@ char *ob_cache_default_folder(const char **why)
         return ob_path_join(xdg, "oberta");
     if (home != NULL && home[0] == '/')
         return ob_path_join(home, ".cache/oberta");
-    *why = "neither OBERTA_CACHE_DIR, XDG_CACHE_HOME nor HOME is set";
+    if (why != NULL)
+        *why = "neither OBERTA_CACHE_DIR, XDG_CACHE_HOME nor HOME is set";
     return NULL;
 }
 

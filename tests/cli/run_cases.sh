@@ -60,6 +60,27 @@ job forward.yaml 'task: forward' 'inputs: {path: texts.txt}' 'output: {path: f.s
 expect 0 'done' $program run forward.yaml
 expect 0 'last_hidden_state.0.*logits.1|logits.1.*last_hidden_state.0' sh -c 'head -c 2000 f.safetensors | tr -d "\0"'
 
+# --check says what each task would do
+plan() { # plan TASK MODEL TEXT [LINE...]
+    task=$1 folder=$2 says=$3
+    shift 3
+    { printf '%s\n' "model: {path: $data/goldens/$folder/model}" "task: $task" 'inputs: {path: rows.jsonl}' \
+        'output: {path: plan.jsonl}' "$@"; } >plan.yaml
+    expect 0 "^task     $task: $says" $program run --check plan.yaml
+}
+plan text-classification seqcls3 'top_k all, function_to_apply sigmoid' \
+    'text_classification: {top_k: null, function_to_apply: sigmoid}'
+plan token-classification tokcls 'aggregation_strategy max, long texts in windows that share 8 tokens' \
+    'token_classification: {aggregation_strategy: max, stride: 8}'
+plan question-answering qa 'top_k 2, answers of up to 5 words, .*, or no answer' \
+    'question_answering: {top_k: 2, max_answer_len: 5, handle_impossible_answer: true}'
+plan multiple-choice mchoice 'a sequence for each choice'
+plan pseudo-log-likelihood mlm12 'a sequence for each token'
+plan feature-extraction pooler 'pooling pooler, normalized' 'feature_extraction: {pooling: pooler, normalize: true}'
+plan forward cross 'hidden_states, attentions' 'forward: {outputs: [hidden_states, attentions]}'
+expect 0 '"task":"forward","options":"hidden_states, attentions",.*"max_length":40,' $program run --check --json plan.yaml
+nothing_left plan.jsonl
+
 # The same bits whatever the batch: alone, in order, sorted, with a small budget
 i=0
 while [ $i -lt 40 ]; do
@@ -79,6 +100,28 @@ expect 0 same sh -c 'cmp a.txt b.txt && echo same'
 expect 0 same sh -c "sed -n '3p;17p;40p' a.txt | sed 's/^{\"row\":[0-9]*,//' | cmp - c.txt && echo same"
 expect 0 '^40$' sh -c 'wc -l <a.txt'
 
+# Other tasks: what they write, and what they cannot
+goldens="$data/goldens"
+job class.yaml "inputs: {path: texts.txt}" 'output: {path: "-"}' 'task: text-classification'
+sed -i "1s|.*|model: {path: $goldens/seqcls3/model}|" class.yaml
+expect 0 '"row":1,"label":"contradiction","score":0.48[0-9]*[}]' $program run -q class.yaml
+expect 0 '"row":1,"label":"contradiction".*"labels":.*neutral.*entailment' $program run -q -s text_classification.top_k=null class.yaml
+expect 0 '^row,id,label,score' $program run -q -s output.format=csv class.yaml
+expect 2 'npy cannot hold labels; jsonl and csv can' $program run -q -s output.path=n.npy class.yaml
+expect 0 '"row":0,"score":-[0-9.]*,"token_count":' $program run -q -s task=pseudo-log-likelihood -s model.path="$demo" class.yaml
+expect 2 'choices come as jsonl alone' $program run -q -s task=multiple-choice -s model.path="$goldens/mchoice/model" class.yaml
+printf '{"choices":[["a","b"],["a","c"]]}\n{"choices":7}\n' >choices.jsonl
+job choices.yaml 'inputs: {path: choices.jsonl}' 'output: {path: "-"}' 'task: multiple-choice' 'on_error: skip'
+sed -i "1s|.*|model: {path: $goldens/mchoice/model}|" choices.yaml
+expect 4 '"row":0,"choice":[01],"score":0\.[0-9]+,"scores":\[[^]]+\],"logits":\[[^]]+\][}]' $program run -q choices.yaml
+expect 0 '"row":0,"error".*choices: a list of 1 to 4096 pairs' sh -c "$program run -q choices.yaml 2>/dev/null | sed -n 's/.row.:1/\"row\":0/p'"
+job cross.yaml "inputs: {path: $goldens/cross/inputs.jsonl, tensors: $goldens/cross/encoder.safetensors}" \
+    'output: {path: cross.safetensors}' 'task: forward' 'forward: {outputs: [cross_attentions, logits]}'
+sed -i "1s|.*|model: {path: $goldens/cross/model}|" cross.yaml
+expect 0 'done' $program run cross.yaml
+expect 0 'cross_attentions.5' sh -c 'head -c 3000 cross.safetensors | tr -d "\0"'
+expect 2 "only the task 'forward' takes encoder states" $program run -s task=fill-mask cross.yaml
+
 # Wrong job files: place, key, rule
 job bad1.yaml 'inputs: {path: rows.jsonl}' 'batch:' '  max_token: 9' 'fill_mask:' '  top_k: -3'
 expect 2 'bad1.yaml:4:3: batch.max_token: unknown key; did you mean .max_tokens.' $program run bad1.yaml
@@ -88,7 +131,7 @@ expect 2 'bad2.yaml:[0-9]+:[0-9]+: ' $program run bad2.yaml
 job bad3.yaml 'task: fill-mask'
 expect 2 'inputs: missing' $program run bad3.yaml
 job bad4.yaml 'inputs: {path: rows.jsonl}' 'task: text-classification'
-expect 2 'not available in this version' $program run bad4.yaml
+expect 3 'the file has no sequence-classification head' $program run bad4.yaml
 job bad5.yaml 'inputs: &a {path: rows.jsonl}' 'output: *a'
 expect 2 'anchors and aliases' $program run bad5.yaml
 job bad6.yaml 'inputs: {path: rows.jsonl}' 'inputs: {path: rows.jsonl}'
@@ -117,7 +160,103 @@ cp "$demo/config.json" broken/
 printf 'x y z\n' >>broken/merges.txt
 expect 3 'merges.txt:[0-9]+: .x y z.: not two tokens' $program inspect broken
 printf '#version\nqqq zzz\n' >broken/merges.txt
-expect 3 'not in vocab.json' $program inspect broken
+expect 3 'not in the vocabulary' $program inspect broken
+
+# inspect: everything that is wrong with a folder at once, and what a good one holds
+cp "$demo"/* broken/ 2>/dev/null
+sed 's/"hidden_act": "gelu"/"hidden_act": "gulp"/' "$demo/config.json" >broken/config.json
+head -c 100000 "$demo/model.safetensors" >broken/model.safetensors
+rm broken/merges.txt
+printf '{' >broken/tokenizer_config.json
+expect 3 'gulp' $program inspect broken
+expect 3 'model.safetensors: file is 100000 bytes' $program inspect broken
+expect 3 'broken: tokenizer_config.json:1:1' $program inspect broken
+expect 3 'broken: merges.txt is missing' $program inspect broken
+expect 0 '^4$' sh -c "$program inspect broken 2>&1 | grep -c '^broken[:/]'"
+expect 3 '^nowhere: no such folder$' $program inspect nowhere
+expect 3 '"usable":false,"errors":\["broken: ' $program inspect --json broken
+cp "$demo/config.json" "$demo/model.safetensors" broken/
+rm broken/vocab.json broken/tokenizer_config.json
+expect 3 'vocab.json is missing' $program inspect broken
+expect 3 'merges.txt is missing' $program inspect broken
+cp "$demo"/vocab.json "$demo"/merges.txt broken/
+sed 's/RobertaForMaskedLM/RobertaForQuestionAnswering/' "$demo/config.json" >broken/config.json
+expect 3 "tensor 'qa_outputs.weight' is missing" $program inspect broken
+expect 3 'no question-answering head' $program inspect broken
+sed 's/RobertaForMaskedLM/RobertaModel/' "$demo/config.json" >broken/config.json
+expect 0 '^heads +masked-lm, decoder tied' $program inspect broken
+expect 0 '^weights +safetensors, .*202 tensors \(202 F16\), 3,518,976 parameters' $program inspect
+expect 0 'a batch of 512 tokens takes about 1.5 MiB on a GPU' $program inspect --tokens 512
+expect 0 'bos <s> 0, pad <pad> 1, eos </s> 2, unk <unk> 3, mask <mask> 8191' $program inspect
+expect 0 'F16   lm_head.dense.weight  \(128, 128\)$' $program inspect -v
+expect 0 'lm_head.decoder.weight  \(300, 32\)  not used' $program inspect -v "$data/goldens/tied/model_equal_decoder"
+expect 0 '^heads +pooler$' $program inspect "$data/goldens/pooler/model"
+expect 0 'RobertaForCausalLM.*, decoder, cross-attention$' $program inspect "$data/goldens/cross/model"
+expect 0 'sequence-classification, 3 labels \(entailment, neutral, contradiction\)' $program inspect \
+    "$data/goldens/seqcls3/model"
+expect 0 ', 3 heads pruned$' $program inspect "$data/goldens/pruned/model"
+expect 2 'not a number between' $program inspect --tokens 0
+if command -v python3 >/dev/null; then
+    $program inspect --json >inspect.json
+    expect 0 'read' python3 -c 'import json
+found = json.load(open("inspect.json"))
+assert found["usable"] and found["heads"] == ["masked-lm"] and found["parameters"] == 3518976
+assert found["tokenizer"]["special_tokens"]["mask"] == {"id": 8191, "token": "<mask>"}
+assert all(tensor["used"] for tensor in found["tensors"]) and len(found["tensors"]) == found["tensor_count"]
+print("read")'
+fi
+
+# The attention page: complete or not there, and never in place of something else
+expect 0 'attention of 2 texts -> page.html' $program fill-mask --attention page.html 'a <mask>' '</script>'
+expect 0 '"layers":12,"heads":2,"tokens":\["<s>","a","<mask>","</s>"\]' sh -c "sed 's/u003c/</g; s/u003e/>/g' page.html | tr -d '\134'"
+expect 0 '^2$' sh -c "grep -c 'class=\"text\"' page.html"
+# In a browser, where there is one: the grid is built, and tokens are text
+if command -v chromium >/dev/null; then
+    timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$work/browser" --virtual-time-budget=3000 \
+        --dump-dom "file://$work/page.html" >dom.html 2>/dev/null
+    expect 0 '^24$' sh -c "grep -o 'role=\"radio\"' dom.html | wc -l"
+    expect 0 '<h2 id="picked">Layer 0, head 0<' cat dom.html
+    expect 0 '<option>&lt;/script&gt;</option>' cat dom.html
+fi
+expect 0 'page.html' $program fill-mask --attention page.html 'another <mask>'
+expect 6 'rows.jsonl: exists already and is not an attention page' $program fill-mask --attention rows.jsonl 'a <mask>'
+expect 6 'cannot create' $program fill-mask --attention nothere/page.html 'a <mask>'
+expect 5 'ruled out' $program fill-mask -d type=accelerator --attention page2.html 'a <mask>'
+nothing_left 'page2.html'
+
+# PyTorch's files: as published, and hostile ones, of which nothing is run and beside which nothing is opened
+bins="$data/goldens/container_f32"
+expect 0 'PyTorch zip, .*28 tensors' $program inspect "$bins/model_bin_zip"
+expect 0 'PyTorch legacy, .*28 tensors' $program inspect "$bins/model_bin_legacy"
+expect 0 'PyTorch zip, 4 shards, .*28 tensors' $program inspect "$bins/model_bin_shards"
+expect 0 '"container":"PyTorch legacy"' $program inspect --json "$bins/model_bin_legacy_views"
+for form in model model_bin_zip model_bin_legacy model_bin_shards model_bin_parameters model_bin_views; do
+    expect 0 '.' $program fill-mask --json -m "$bins/$form" 'a <mask> b'
+    [ "$form" = model ] && cp out.txt plain.txt
+    cmp -s out.txt plain.txt || {
+        echo "FAILED: $form predicts otherwise than its safetensors"
+        failed=$((failed + 1))
+    }
+done
+mkdir hostile
+cp "$bins"/model/*.json "$bins/model/merges.txt" hostile/
+{
+    printf '\200\002\212\012l\374\234F\371 j\250P\031.\200\002M\351\003.\200\002}.'
+    printf '\200\002cposix\nsystem\nU\014touch pwned.txt\205R.'
+} >hostile/pytorch_model.bin
+expect 3 "hostile/pytorch_model.bin: .*GLOBAL: global 'posix.system' is not among" $program inspect hostile
+expect 3 "hostile/pytorch_model.bin: .*GLOBAL: global 'posix.system' is not among" $program fill-mask -m hostile x
+[ ! -e pwned.txt ] || {
+    echo "FAILED: the pickle was run"
+    failed=$((failed + 1))
+}
+head -c 40000 "$bins/model_bin_zip/pytorch_model.bin" >hostile/pytorch_model.bin
+expect 3 'hostile/pytorch_model.bin: zip: .*incomplete download' $program inspect hostile
+rm hostile/pytorch_model.bin
+printf '{"weight_map":{"a":"../container_f32/model_bin_zip/pytorch_model.bin","b":"/etc/passwd"}}' \
+    >hostile/pytorch_model.bin.index.json
+expect 3 "bin.index.json: weight_map: file name '../container_f32/.*' begins with a dot" $program inspect hostile
+expect 3 "file name '/etc/passwd' is not a plain file name" $program inspect hostile
 
 # Wrong rows: stop names the place; skip writes an error row and goes on
 printf '{"text":"ok <mask>"}\n{"text":5}\nnot json\n{"text":"\377"}\n{"text":"fine <mask>"}\n' >poison.jsonl
@@ -255,11 +394,52 @@ expect 2 'in the model.s folder' $program bench -m "$demo" --dump-hidden "$demo/
 expect 2 'no argument is taken' $program bench 2x8
 nothing_left 'trace.json.*'
 
+# Questions and entities
+printf '{"id":1,"question":"What is it?","context":"The quick brown fox jumps."}\n{"question":"","context":"x"}\n{"question":"x"}\n' >questions.jsonl
+job questions.yaml 'task: question-answering' 'inputs: {path: questions.jsonl}' 'on_error: skip'
+qa="-m $data/goldens/qa/model -q questions.yaml"
+expect 4 '^\{"row":0,"id":1,"score":0.29[0-9]*,"start":0,"end":9,"answer":"The quick"\}$' $program run $qa
+expect 4 'question: is empty' $program run $qa
+expect 4 'context: the field is missing' $program run $qa
+expect 4 '"answer":"The quick","answers":\[\{' $program run -s question_answering.top_k=2 $qa
+printf 'question\tcontext\nWhat is it?\tThe quick brown fox jumps.\n' >questions.tsv
+expect 0 '"answer":"The quick"' $program run -s inputs.path=questions.tsv $qa
+expect 3 'no question-answering head' $program run -q questions.yaml
+expect 2 'max_seq_len: 65 is more than the 64' $program run -s question_answering.max_seq_len=65 $qa
+job entities.yaml 'task: token-classification' 'inputs: {path: texts.txt}' 'token_classification: {aggregation_strategy: simple}'
+tokens="-m $data/goldens/tokcls/model -q entities.yaml"
+expect 0 '"entities":\[\{"entity_group":"PER","score":0.83594[0-9]*,"word":"I","start":0,"end":1\}' $program run $tokens
+expect 0 '"entity":"B-PER","score":0.83594[0-9]*,"index":1,"word":"I"' $program run \
+    -s token_classification.aggregation_strategy=none $tokens
+expect 2 'stride: 62 leaves nothing new' $program run -s token_classification.stride=62 $tokens
+
 # Other commands
 expect 0 'usable' $program devices
 expect 0 '"usable":true' $program devices --json
 expect 0 '"input_ids":\[0,' $program tokenize -m "$demo" --json 'a b'
 expect 0 '"text":' sh -c "echo '{\"ids\":[0,5,2]}' | $program tokenize -m $demo --decode"
+tokenize() { # tokenize STATUS TEXT ROW [OPTION]: one row through --jsonl; quotes of the row are single ones
+    printf '%s\n' "$3" | tr "'" '"' >row.jsonl
+    expect "$1" "$2" sh -c "$program tokenize -m $demo ${4:---jsonl} <row.jsonl"
+}
+tokenize 0 '"overflow":\[\{"input_ids"' "{'text':'a b c d','options':{'truncation':true,'max_length':4,'return_overflowing_tokens':true}}"
+tokenize 0 '^\{"batch":\[\{"input_ids":\[0,[0-9]+,2,1,1,1\]' "{'text':['a','b c d'],'options':{'padding':true,'pad_to_multiple_of':6}}"
+tokenize 0 '"input_ids":\[1,1,0,[0-9]+,2\]' "{'text':'a','options':{'padding':'max_length','max_length':5,'padding_side':'left'}}"
+tokenize 0 '"sequence_ids":\[null,0,null,null,null\]' "{'text':'a','text_pair':''}"
+tokenize 4 'options.max_lenght: unknown; did you mean .max_length.' "{'text':'a','options':{'max_lenght':5}}"
+tokenize 4 'options.stride: an integer of at least 0' "{'text':'a','options':{'stride':-1}}"
+tokenize 4 'options.truncation: true, false' "{'text':'a','options':{'truncation':'middle'}}"
+tokenize 4 'is no multiple of 8' "{'text':'a','options':{'truncation':true,'padding':true,'max_length':12,'pad_to_multiple_of':8}}"
+tokenize 4 'a stride of 9 is more than' "{'text':'a b c d e f','options':{'truncation':true,'max_length':6,'stride':9}}"
+tokenize 4 'more than 33554432 tokens' "{'text':'a','options':{'padding':'max_length','max_length':99999999999}}"
+tokenize 4 'text_pair: a list of 2 strings' "{'text':['a','b'],'text_pair':['c']}"
+tokenize 4 'ids\[1\]: an integer' "{'ids':[0,'x']}" --decode
+mkdir tokenizer_only
+cp "$data"/tokenizer/tokenizer_json/*.json tokenizer_only/
+expect 0 '"tokens":\["<s>","a","</s>"\]' $program tokenize -m tokenizer_only --json a
+sed 's/"type": *"BPE"/"type":"Unigram"/' tokenizer_only/tokenizer.json >changed.json
+mv changed.json tokenizer_only/tokenizer.json
+expect 3 "tokenizer.json: model: type: 'Unigram' is not a byte-level BPE" $program tokenize -m tokenizer_only --json a
 expect 0 'max_tokens' $program init
 $program init made.yaml 2>/dev/null && sed -i 's/texts.jsonl/rows.jsonl/; s/predictions.jsonl/made.jsonl/' made.yaml
 expect 0 'done' $program run -m "$demo" made.yaml

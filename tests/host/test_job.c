@@ -41,6 +41,46 @@ static void test_job_reads_every_key(void **state)
     ob_job_release(&job);
 }
 
+static void test_job_reads_the_keys_of_tasks(void **state)
+{
+    (void)state;
+    ob_job job;
+    test_ok(parse("model: {prune_heads: {0: [1], 3: [0, 2], 4: []}}\ntask: forward\n"
+                  "inputs: {path: a, tensors: e.safetensors, question: q, context: c, choices: x}\n"
+                  "text_classification: {top_k: null, function_to_apply: sigmoid}\n"
+                  "token_classification: {aggregation_strategy: average, ignore_labels: [], stride: 8}\n"
+                  "question_answering: {top_k: 3, max_seq_len: 100, doc_stride: 9, max_question_len: 20, "
+                  "max_answer_len: 5, handle_impossible_answer: true, align_to_words: false}\n"
+                  "pseudo_log_likelihood: {token_scores: true}\nfeature_extraction: {pooling: pooler}\n"
+                  "forward: {outputs: [hidden_states, cross_attentions, pooler_output]}\n",
+                  NULL, &job),
+            &err);
+    assert_int_equal(job.prune_head_count, 3);
+    assert_true(job.prune_heads[0].layer == 0 && job.prune_heads[0].head == 1 && job.prune_heads[2].layer == 3 &&
+                job.prune_heads[2].head == 2);
+    assert_string_equal(job.inputs[0].tensors_path, "folder/e.safetensors");
+    assert_string_equal(job.inputs[0].question_field, "q");
+    assert_string_equal(job.inputs[0].context_field, "c");
+    assert_string_equal(job.inputs[0].choices_field, "x");
+    assert_true(job.text_classification.top_k == 0 && job.text_classification.function_to_apply == OB_SCORE_SIGMOID);
+    assert_true(job.token_classification.aggregation_strategy == OB_AGGREGATION_AVERAGE &&
+                job.token_classification.ignore_label_count == 0 && job.token_classification.stride == 8);
+    assert_true(job.question_answering.top_k == 3 && job.question_answering.max_seq_len == 100 &&
+                job.question_answering.doc_stride == 9 && job.question_answering.max_question_len == 20 &&
+                job.question_answering.max_answer_len == 5 && job.question_answering.handle_impossible_answer &&
+                !job.question_answering.align_to_words && job.pseudo_log_likelihood.token_scores);
+    assert_true(job.feature_extraction.pooling_given && job.feature_extraction.pooling == OB_POOLING_POOLER);
+    assert_int_equal(job.forward.outputs,
+                     OB_FORWARD_HIDDEN_STATES | OB_FORWARD_CROSS_ATTENTIONS | OB_FORWARD_POOLER_OUTPUT);
+    ob_job_release(&job);
+    test_ok(parse("inputs: {path: a}\ntask: question-answering\n", "model.prune_heads={1: [0]}", &job), &err);
+    assert_true(job.inputs[0].form == OB_ROWS_OF_QUESTIONS && job.prune_head_count == 1);
+    ob_job_release(&job);
+    test_ok(parse("inputs: {path: a}\ntask: multiple-choice\n", NULL, &job), &err);
+    assert_true(job.inputs[0].form == OB_ROWS_OF_CHOICES);
+    ob_job_release(&job);
+}
+
 static void test_template_is_a_job(void **state)
 {
     (void)state;
@@ -49,6 +89,11 @@ static void test_template_is_a_job(void **state)
     ob_job_write_template(&text, "# no device\n", NULL);
     test_ok(parse(ob_strbuf_text(&text), NULL, &job), &err);
     assert_true(job.fill_mask.top_k == 5 && job.max_tokens == 0 && job.truncation == OB_TRUNCATION_LONGEST_FIRST);
+    assert_true(job.text_classification.top_k == 1 && job.question_answering.top_k == 1 &&
+                job.question_answering.max_seq_len == 0 && job.question_answering.doc_stride == OB_DOC_STRIDE_AUTO &&
+                job.question_answering.max_answer_len == 15 && job.question_answering.align_to_words &&
+                job.token_classification.ignore_label_count == 1 && !job.feature_extraction.pooling_given);
+    assert_string_equal(job.token_classification.ignore_labels[0], "O");
     ob_job_release(&job);
     ob_strbuf_release(&text);
 }
@@ -75,7 +120,7 @@ static void test_job_names_every_mistake(void **state)
         {IN "fill_mask: {top_k: 99999999999999999999999}\n", NULL, "is not between 1"},
         {IN "fill_mask: {targets: a}\n", NULL, "a list of tokens is expected"},
         {IN "task: fill_mask\n", NULL, "did you mean 'fill-mask'?"},
-        {IN "task: question-answering\n", NULL, "not available in this version"},
+        {IN "question_answering: {doc_stride: -1}\n", NULL, "question_answering.doc_stride: -1 is not a whole number"},
         {IN "model: {dtype: int8}\n", NULL, "'int8' is not available in this version"},
         {IN "version: 2\n", NULL, "version: '2' is not a version"},
         {IN "device: [cpu, gpu]\n", NULL, "several devices are not available"},
@@ -83,7 +128,7 @@ static void test_job_names_every_mistake(void **state)
         {IN "output: {path: x.bin}\n", NULL, "ends in none of"},
         {IN "output: {path: a.jsonl}\n", "inputs={path: folder/a.jsonl}", "is also an input"},
         {IN "forward: {outputs: []}\n", NULL, "a list of outputs is expected"},
-        {IN "forward: {outputs: [attentions]}\n", NULL, "'attentions' is not available"},
+        {IN "forward: {outputs: [attention]}\n", NULL, "'attention' is unknown; did you mean 'attentions'?"},
         {"inputs: {format: csv}\n", NULL, "inputs.path: a path is missing"},
         {"inputs: {path: a, formt: csv}\n", NULL, "did you mean 'format'?"},
         {"inputs: []\n", NULL, "inputs: an empty list"},
@@ -105,13 +150,26 @@ static void test_job_names_every_mistake(void **state)
         {IN "tokenizer: {max_length: 2}\n", NULL, "j.yaml:2:25: tokenizer.max_length: 2 is not a whole number between"},
         {IN "tokenizer: {truncation: both}\n", NULL, "j.yaml:2:25: tokenizer.truncation: 'both' is none of"},
         {IN "on_error: skp\n", NULL, "j.yaml:2:11: on_error: 'skp' is unknown; did you mean 'skip'?"},
-        {IN "feature_extraction: {pooling: pooler}\n", NULL,
-         "j.yaml:2:31: feature_extraction.pooling: 'pooler' is not"},
+        {IN "feature_extraction: {pooling: pool}\n", NULL,
+         "j.yaml:2:31: feature_extraction.pooling: 'pool' is unknown; did you mean 'pooler'?"},
+        {IN "model: {prune_heads: [0]}\n", NULL,
+         "j.yaml:2:22: model.prune_heads: a mapping of layers to lists of heads"},
+        {IN "model: {prune_heads: {a: [0]}}\n", NULL, "j.yaml:2:23: model.prune_heads: 'a' is no number of a layer"},
+        {IN "model: {prune_heads: {1: 0}}\n", NULL, "j.yaml:2:26: model.prune_heads: a list of heads is expected"},
+        {IN "model: {prune_heads: {1: [0, -1]}}\n", NULL,
+         "j.yaml:2:30: model.prune_heads: '-1' is no number of a head"},
+        {IN "text_classification: {top_k: 0}\n", NULL, "text_classification.top_k: 0 is not a whole number between 1"},
+        {IN "text_classification: {function_to_apply: softmx}\n", NULL, "did you mean 'softmax'?"},
+        {IN "text_clasification: {top_k: 1}\n", NULL, "did you mean 'text_classification'?"},
+        {IN "token_classification: {ignore_labels: O}\n", NULL, "a list of labels is expected; [] ignores none"},
+        {IN "pseudo_log_likelihood: {token_score: true}\n", NULL, "did you mean 'token_scores'?"},
+        {"inputs: {path: a, contxt: c}\n", NULL, "did you mean 'context'?"},
+        {"inputs: {path: a, tensors: e}\n", NULL, "inputs.tensors: only the task 'forward' takes encoder states"},
+        {"task: forward\ninputs: [{path: a, tensors: e}, {path: b}]\n", NULL, "inputs.tensors: 1 of 2 inputs have it"},
         {IN "task: [forward]\n", NULL, "j.yaml:2:7: task: a single value is expected, not a list"},
         {IN "device: {tpye: gpu}\n", NULL, "j.yaml:2:10: device: "},
         {IN "device: {type: tpu}\n", NULL, "j.yaml:2:16: device: "},
         {IN "device: {exclude: 3}\n", NULL, "j.yaml:2:19: device.exclude: a mapping is expected"},
-        {"inputs: {path: a, tensors: e}\n", NULL, "j.yaml:1:19: inputs.tensors: not available in this version"},
         {"inputs: {path: ~}\n", NULL, "j.yaml:1:9: inputs.path: a path is missing"},
         {"inputs: [a]\n", NULL, "j.yaml:1:10: inputs: a mapping with a path is expected"},
         {"batch: {max_token: 1}\n", NULL, "\nj.yaml: inputs: missing"},
@@ -158,6 +216,28 @@ static void test_override_reaches_every_key(void **state)
     ob_job_release(&job);
 }
 
+/* A stride of 0 is one, and not what no stride means. */
+static void test_lengths_of_question_answering(void **state)
+{
+    (void)state;
+    ob_job job;
+    test_ok(parse("inputs: {path: a}\nquestion_answering: {max_question_len: 9}\n", NULL, &job), &err);
+    assert_true(job.question_answering.doc_stride == OB_DOC_STRIDE_AUTO && job.question_answering.max_seq_len == 0 &&
+                job.question_answering.max_question_len == 9);
+    ob_job_release(&job);
+    test_ok(parse("inputs: {path: a}\nquestion_answering: {doc_stride: 0, max_seq_len: 99, max_question_len: null}\n",
+                  NULL, &job),
+            &err);
+    assert_true(job.question_answering.doc_stride == 0 && job.question_answering.max_seq_len == 99 &&
+                job.question_answering.max_question_len == 0);
+    ob_job_release(&job);
+    test_ok(
+        parse("inputs: {path: a}\nquestion_answering: {doc_stride: 3}\n", "question_answering.doc_stride=auto", &job),
+        &err);
+    assert_true(job.question_answering.doc_stride == OB_DOC_STRIDE_AUTO);
+    ob_job_release(&job);
+}
+
 /* Texts that cost a naive reader seconds or gigabytes are refused at once. */
 static void test_bombs_are_refused_quickly(void **state)
 {
@@ -183,9 +263,12 @@ static void test_bombs_are_refused_quickly(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_job_reads_every_key), cmocka_unit_test(test_template_is_a_job),
-        cmocka_unit_test(test_override_reaches_every_key), cmocka_unit_test(test_bombs_are_refused_quickly),
-        cmocka_unit_test(test_job_names_every_mistake)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_job_reads_every_key),
+                                       cmocka_unit_test(test_job_reads_the_keys_of_tasks),
+                                       cmocka_unit_test(test_template_is_a_job),
+                                       cmocka_unit_test(test_override_reaches_every_key),
+                                       cmocka_unit_test(test_bombs_are_refused_quickly),
+                                       cmocka_unit_test(test_job_names_every_mistake),
+                                       cmocka_unit_test(test_lengths_of_question_answering)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

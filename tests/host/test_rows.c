@@ -91,6 +91,99 @@ static void test_readers_split_rows(void **state)
     ROWS("a.tsv", "text\ttext_pair\nsay \"hi\"\tb\n", {"say \"hi\"", "b"});
 }
 
+/* One line of JSONL, or the defect it must have. */
+static void read_line(const ob_input_spec *spec, const char *line, ob_row *row, const char *defect)
+{
+    ob_row_clear(row);
+    test_ok(ob__jsonl_row(spec, line, strlen(line), row, &err), &err);
+    const char *text = ob_strbuf_text(&row->defect_text);
+    if (defect == NULL ? row->defect != OB_OK : row->defect == OB_OK || strstr(text, defect) == NULL)
+        fail_msg("%s: '%s', expected '%s'", line, text, defect != NULL ? defect : "");
+}
+
+static void test_rows_of_questions_and_choices(void **state)
+{
+    (void)state;
+    char t[] = "text", p[] = "text_pair", id[] = "id", q[] = "q";
+    ob_input_spec spec = {
+        .text_field = t, .pair_field = p, .id_field = id, .question_field = q, .form = OB_ROWS_OF_QUESTIONS};
+    ob_row row;
+    ob_row_init(&row);
+    read_line(&spec, "{\"q\":\"who\",\"context\":\"me\",\"text\":7}", &row, NULL);
+    assert_string_equal(ob_strbuf_text(&row.text), "who");
+    assert_string_equal(ob_strbuf_text(&row.pair), "me");
+    assert_true(row.has_pair);
+    read_line(&spec, "{\"q\":\"who\"}", &row, "context: the field is missing");
+    read_line(&spec, "{\"context\":\"who\"}", &row, "q: the field is missing");
+
+    spec.form = OB_ROWS_OF_CHOICES;
+    read_line(&spec, "{\"choices\":[[\"a\",\"b\"],[\"\",\"c\"]],\"text\":\"x\"}", &row, NULL);
+    assert_int_equal(row.choice_count, 2);
+    assert_string_equal(ob_strbuf_text(&row.choices[1].prompt), "");
+    assert_string_equal(ob_strbuf_text(&row.choices[1].text), "c");
+    read_line(&spec, "{\"choices\":[]}", &row, "choices: a list of 1 to");
+    read_line(&spec, "{\"choices\":[[\"a\",\"b\"],[\"c\"]]}", &row, "choices[1]: a pair of strings");
+    read_line(&spec, "{\"choices\":[[\"a\",1]]}", &row, "choices[0]: a pair of strings");
+    read_line(&spec, "{\"text\":\"a\"}", &row, "choices: a list of 1 to");
+    spec.form = OB_ROWS_OF_TEXTS; /* forward takes both */
+    read_line(&spec, "{\"choices\":[[\"a\",\"b\"]]}", &row, NULL);
+    assert_int_equal(row.choice_count, 1);
+    read_line(&spec, "{\"choices\":[[\"a\",\"b\"]],\"text\":\"x\"}", &row, NULL);
+    assert_true(row.choice_count == 0 && strcmp(ob_strbuf_text(&row.text), "x") == 0);
+    ob_row_release(&row);
+}
+
+static void test_rows_of_head_masks(void **state)
+{
+    (void)state;
+    char t[] = "text", p[] = "text_pair", id[] = "id";
+    const ob_input_spec spec = {.text_field = t, .pair_field = p, .id_field = id};
+    ob_row row;
+    ob_row_init(&row);
+    read_line(&spec, "{\"input_ids\":[0,2],\"head_mask\":[[1,0.5,-2],[0,1,1]]}", &row, NULL);
+    static const float factors[] = {1, 0.5f, -2, 0, 1, 1};
+    assert_true(row.head_mask_layers == 2 && row.head_mask_heads == 3);
+    assert_memory_equal(row.head_mask, factors, sizeof factors);
+    read_line(&spec, "{\"input_ids\":[0,2],\"head_mask\":[]}", &row, "head_mask: a list of layers");
+    read_line(&spec, "{\"input_ids\":[0,2],\"head_mask\":[1]}", &row, "head_mask: a list of layers");
+    read_line(&spec, "{\"input_ids\":[0,2],\"head_mask\":[[1,1],[1]]}", &row, "head_mask[1]: a list of 2 numbers");
+    read_line(&spec, "{\"input_ids\":[0,2],\"head_mask\":[[1],[\"1\"]]}", &row, "head_mask[1][0]: not a number");
+    ob_row_release(&row);
+}
+
+static void test_tables_of_questions(void **state)
+{
+    (void)state;
+    char t[] = "text", p[] = "text_pair", id[] = "id";
+    char *path = write_file("q.csv", "context,question\nme,who\n", 24);
+    ob_input_spec spec = {.path = path, .text_field = t, .pair_field = p, .id_field = id, .form = OB_ROWS_OF_QUESTIONS};
+    ob_reader *reader;
+    ob_row row;
+    bool more;
+    ob_row_init(&row);
+    test_ok(ob_reader_create(&spec, 1, &reader, &err), &err);
+    test_ok(ob_reader_next(reader, &row, &more, &err), &err);
+    assert_true(more && row.has_pair);
+    assert_string_equal(ob_strbuf_text(&row.text), "who");
+    assert_string_equal(ob_strbuf_text(&row.pair), "me");
+    ob_row_release(&row);
+    ob_reader_destroy(reader);
+    unlink(path);
+    ob_free(path);
+    spec.path = path = write_file("q.csv", "question\nwho\n", 13);
+    test_refused(ob_reader_create(&spec, 1, &reader, &err), OB_ERR_INPUT, &err,
+                 "no column 'context' in the header line (inputs.context names it)");
+    spec.form = OB_ROWS_OF_CHOICES;
+    test_refused(ob_reader_create(&spec, 1, &reader, &err), OB_ERR_CONFIG, &err, "choices come as jsonl alone");
+    unlink(path);
+    ob_free(path);
+    spec.path = path = write_file("q.txt", "who\n", 4);
+    spec.form = OB_ROWS_OF_QUESTIONS;
+    test_refused(ob_reader_create(&spec, 1, &reader, &err), OB_ERR_CONFIG, &err, "come as jsonl, csv or tsv");
+    unlink(path);
+    ob_free(path);
+}
+
 static void test_reader_refuses_what_has_no_rows(void **state)
 {
     (void)state;
@@ -231,6 +324,9 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_readers_split_rows),
+        cmocka_unit_test(test_rows_of_questions_and_choices),
+        cmocka_unit_test(test_rows_of_head_masks),
+        cmocka_unit_test(test_tables_of_questions),
         cmocka_unit_test(test_reader_refuses_what_has_no_rows),
         cmocka_unit_test(test_scheduler_keeps_its_budget),
         cmocka_unit_test(test_writers_read_back),

@@ -1,182 +1,86 @@
-/* Every variant against double precision on odd lengths and head sizes; rows alone, in a batch, and beside NaN. */
+/* Every variant against double precision on odd lengths and head sizes, plain, causal and with keys of another text;
+ * rows alone, in a batch, and beside NaN. Maps and factors of heads. */
 #include "test_support.h"
 
+#include "attention_cases.h"
 #include "attention_online.h"
 #include "reference.h"
 #include "test_device.h"
 
 #include <math.h>
-#include <oberta/op_attention.h>
-#include <oberta/op_gemm.h>
-#include <oberta/rows.h>
-
-#define GUARD 64 /* floats behind dst */
 
 static ob_context *ctx;
-static double worst;
 
-typedef struct batch {
-    size_t heads, head_size, sequences, tokens;
-    int32_t cu_seqlens[16];
-    float *qkv, *dst;
-    int32_t *mask; /* NULL: none */
-} batch;
+static const int32_t lengths[] = {1, 2, 5, 6, 7, 15, 16, 17, 33, 64}, few[] = {1, 7, 17};
+static const int32_t key_lengths[] = {3, 1, 16, 9, 1, 33, 17, 40, 5, 31}, few_keys[] = {2, 18, 5};
 
-static batch make_batch(size_t heads, size_t head_size, const int32_t *lengths, size_t count)
+static attention_case odd_case(case_kind kind, size_t heads, size_t head_size)
 {
-    batch b = {heads, head_size, count, 0, {0}, NULL, NULL, NULL};
-    for (size_t i = 0; i < count; i++)
-        b.cu_seqlens[i + 1] = b.cu_seqlens[i] + lengths[i];
-    b.tokens = (size_t)b.cu_seqlens[count];
-    b.qkv = malloc(b.tokens * 3 * heads * head_size * 4);
-    b.dst = malloc(b.tokens * heads * head_size * 4);
-    fill_random(b.qkv, b.tokens * 3 * heads * head_size, 1.5f, head_size + b.tokens);
-    return b;
+    bool small = test_lane_is("oclgrind");
+    return make_case(kind, heads, head_size, small ? few : lengths, small ? few_keys : key_lengths, small ? 3 : 10);
 }
 
-static void free_batch(batch *b)
+/* All ways give what they should, and work-groups of any size the same bits. */
+static double check_all_ways(const attention_case *c, size_t *served)
 {
-    free(b->qkv);
-    free(b->dst);
-    free(b->mask);
-}
-
-typedef struct way {
-    ob_attention_variant variant;
-    size_t queries; /* of online */
-    const char *name;
-} way;
-
-static bool run(const batch *b, const way *how)
-{
-    static ob_error err;
-    ob_error_clear(&err);
-    /* Heads of whole vectors also where the next matrix product wants its rows in tiles. */
-    bool tiled = how->variant != OB_ATTENTION_ONLINE && b->head_size % 32 == 0;
-    size_t row_tile = tiled ? ob_gemm_row_tile(ctx, OB_GEMM_AUTO) : 1;
-    ob_attention_desc desc = {.heads = b->heads,
-                              .head_size = b->head_size,
-                              .max_sequence = b->tokens,
-                              .max_tokens = b->tokens,
-                              .max_sequences = b->sequences,
-                              .row_tile = row_tile,
-                              .variant = how->variant,
-                              .queries = how->queries};
-    ob_attention *op;
-    ob_buffer *qkv, *dst, *workspace = NULL, *mask = NULL;
-    if (ob_attention_create(ctx, &desc, &op, &err) != OB_OK) {
-        test_refused(err.status, OB_ERR_DEVICE, &err, "attention with");
-        return false;
+    float *online = NULL;
+    double worst = 0;
+    for (size_t v = 0; v < WAYS; v++) {
+        if (slow_here(c, &ways[v]) || !run_case(ctx, c, &ways[v]))
+            continue;
+        worst = fmax(worst, check_case(c, ways[v].name));
+        served[v]++;
+        if (ways[v].variant != OB_ATTENTION_ONLINE)
+            continue;
+        size_t bytes = c->tokens * c->heads * c->head_size * sizeof *online;
+        if (online != NULL)
+            assert_memory_equal(online, c->dst, bytes);
+        else
+            online = memcpy(malloc(bytes), c->dst, bytes);
     }
-    size_t hidden = b->heads * b->head_size;
-    test_ok(ob_buffer_create(ctx, b->tokens * 3 * hidden * 4, "qkv", &qkv, &err), &err);
-    size_t values = ob_rows_elements(b->tokens, hidden, row_tile);
-    float *rows = malloc(values * 4);
-    float guard[GUARD], *behind = malloc(sizeof guard);
-    for (size_t i = 0; i < GUARD; i++)
-        guard[i] = -12345.0f;
-    test_ok(ob_buffer_create(ctx, (values + GUARD) * 4, "dst", &dst, &err), &err);
-    test_ok(ob_buffer_upload(dst, values * 4, guard, sizeof guard, &err), &err);
-    if (ob_attention_workspace_bytes(op) > 0)
-        test_ok(ob_buffer_create(ctx, ob_attention_workspace_bytes(op), "workspace", &workspace, &err), &err);
-    if (b->mask != NULL) {
-        test_ok(ob_buffer_create(ctx, b->tokens * 4, "mask", &mask, &err), &err);
-        test_ok(ob_buffer_upload(mask, 0, b->mask, b->tokens * 4, &err), &err);
+    free(online);
+    return worst;
+}
+
+static void check_kind(case_kind kind, const size_t *head_sizes, size_t count)
+{
+    size_t served[WAYS] = {0};
+    double worst = 0;
+    for (size_t i = 0; i < (test_lane_is("oclgrind") ? 3u : count); i++) {
+        attention_case c = odd_case(kind, 2, head_sizes[i]);
+        worst = fmax(worst, check_all_ways(&c, served));
+        mask_with_holes(&c);
+        worst = fmax(worst, check_all_ways(&c, served));
+        mask_on_the_left(&c);
+        worst = fmax(worst, check_all_ways(&c, served));
+        free_case(&c);
     }
-    test_ok(ob_buffer_upload(qkv, 0, b->qkv, b->tokens * 3 * hidden * 4, &err), &err);
-    test_ok(ob_attention_plan(op, b->cu_seqlens, b->sequences, &err), &err);
-    test_ok(ob_attention_enqueue(op, qkv, mask, workspace, dst, &err), &err);
-    test_ok(ob_buffer_download(dst, 0, rows, values * 4, &err), &err);
-    from_row_tiles(b->dst, rows, b->tokens, hidden, row_tile);
-    free(rows);
-    test_ok(ob_buffer_download(dst, values * 4, behind, sizeof guard, &err), &err);
-    assert_memory_equal(behind, guard, sizeof guard);
-    free(behind);
-    ob_buffer_destroy(qkv);
-    ob_buffer_destroy(dst);
-    ob_buffer_destroy(workspace);
-    ob_buffer_destroy(mask);
-    ob_attention_destroy(op);
-    return true;
-}
-
-/* Values are averages of numbers below 1.5. A score's error is below 8 u sum |q k| / sqrt(d) <= 8 u 1.5^2 sqrt(d); the
- * exponential turns it into a relative error of each weight, twice since the sum has it too, and adds 4 ulp. */
-static void check(const batch *b, const char *what)
-{
-    double bound = 1.5 * (2 * 8 * 0x1p-24 * 2.25 * sqrt((double)b->head_size) + 12 * 0x1p-24) + 2e-7;
-    double *want = malloc(b->head_size * sizeof *want);
-    size_t hidden = b->heads * b->head_size;
-    for (size_t s = 0; s < b->sequences; s++)
-        for (int32_t i = b->cu_seqlens[s]; i < b->cu_seqlens[s + 1]; i++)
-            for (size_t h = 0; h < b->heads; h++) {
-                reference_attention(b->qkv, b->heads, b->head_size, (size_t)b->cu_seqlens[s],
-                                    (size_t)(b->cu_seqlens[s + 1] - b->cu_seqlens[s]), b->mask, (size_t)i, h, want);
-                for (size_t c = 0; c < b->head_size; c++) {
-                    double got = (double)b->dst[(size_t)i * hidden + h * b->head_size + c];
-                    if (!(fabs(got - want[c]) <= bound))
-                        fail_msg("%s: heads of %zu, token %d, head %zu, channel %zu: %.9g, expected %.9g", what,
-                                 b->head_size, (int)i, h, c, got, want[c]);
-                    worst = fabs(got - want[c]) / bound > worst ? fabs(got - want[c]) / bound : worst;
-                }
-            }
-    free(want);
-}
-
-#define WAYS 5
-static const way ways[WAYS] = {{OB_ATTENTION_REF, 0, "ref"},
-                               {OB_ATTENTION_STRIP, 0, "strip"},
-                               {OB_ATTENTION_ONLINE, 8, "online of 8 queries"},
-                               {OB_ATTENTION_ONLINE, 16, "online of 16 queries"},
-                               {OB_ATTENTION_ONLINE, 32, "online of 32 queries"}};
-
-/* llvmpipe compiles online for a quarter of a minute, so there it has three head sizes and one size of work-group each.
- */
-static bool slow_here(const way *how, size_t head_size)
-{
-    size_t queries = head_size == 12 ? 32 : head_size == 64 ? 16 : head_size == 80 ? 8 : 0;
-    return test_lane_is("rusticl") && how->variant == OB_ATTENTION_ONLINE && how->queries != queries;
+    for (size_t v = 0; v < WAYS; v++)
+        printf("%s: %zu shapes\n", ways[v].name, served[v]);
+    printf("worst error %.0f %% of the bound\n", worst * 100);
+    assert_true(served[0] > 0);
 }
 
 static void test_attention_is_right_for_odd_shapes(void **state)
 {
     (void)state;
     static const size_t head_sizes[] = {5, 12, 16, 32, 64, 80, 128};
-    static const int32_t lengths[] = {1, 2, 5, 6, 7, 15, 16, 17, 33, 64}, few[] = {1, 7, 17};
-    bool small = test_lane_is("oclgrind");
-    size_t served[WAYS] = {0};
-    for (size_t i = 0; i < (small ? 3u : 7u); i++)
-        for (int masked = 0; masked < 2; masked++) {
-            batch b = make_batch(2, head_sizes[i], small ? few : lengths, small ? 3 : 10);
-            if (masked) {
-                b.mask = malloc(b.tokens * sizeof *b.mask);
-                for (size_t t = 0; t < b.tokens; t++)
-                    b.mask[t] = t % 3 != 1;
-                for (int32_t t = b.cu_seqlens[2]; t < b.cu_seqlens[3]; t++)
-                    b.mask[t] = 0; /* a sequence with no key left: all count alike */
-            }
-            float *online = NULL;
-            for (size_t v = 0; v < WAYS; v++) {
-                if (slow_here(&ways[v], head_sizes[i]) || !run(&b, &ways[v]))
-                    continue;
-                check(&b, ways[v].name);
-                served[v]++;
-                if (ways[v].variant != OB_ATTENTION_ONLINE)
-                    continue;
-                /* Work-groups of any size give the same bits. */
-                size_t bytes = b.tokens * b.heads * b.head_size * sizeof *online;
-                if (online != NULL)
-                    assert_memory_equal(online, b.dst, bytes);
-                else
-                    online = memcpy(malloc(bytes), b.dst, bytes);
-            }
-            free(online);
-            free_batch(&b);
-        }
-    for (size_t v = 0; v < WAYS; v++)
-        printf("%s: %zu shapes\n", ways[v].name, served[v]);
-    printf("worst error %.0f %% of the bound\n", worst * 100);
-    assert_true(served[0] > 0);
+    check_kind(CASE_PLAIN, head_sizes, 7);
+}
+
+/* Fewer programs to compile: one without fours, one and two vectors of keys a work-item, and one for strips. */
+static const size_t kind_head_sizes[] = {5, 12, 64, 80};
+
+static void test_attention_is_right_when_causal(void **state)
+{
+    (void)state;
+    check_kind(CASE_CAUSAL, kind_head_sizes, 4);
+}
+
+static void test_attention_is_right_across_texts(void **state)
+{
+    (void)state;
+    check_kind(CASE_CROSS, kind_head_sizes, 4);
 }
 
 static void test_attention_is_right_for_long_sequences(void **state)
@@ -184,37 +88,161 @@ static void test_attention_is_right_for_long_sequences(void **state)
     (void)state;
     if (test_lane_is("oclgrind"))
         skip();
-    static const int32_t lengths[] = {127, 128, 129, 511, 512};
+    static const int32_t longs[] = {127, 128, 129, 511, 512};
+    size_t served[WAYS] = {0};
     for (size_t i = 0; i < 5; i++) {
-        batch b = make_batch(1, 64, &lengths[i], 1);
-        for (size_t v = 0; v < WAYS; v++)
-            if (!slow_here(&ways[v], 64) && run(&b, &ways[v]))
-                check(&b, ways[v].name);
-        free_batch(&b);
+        attention_case c = make_case(CASE_PLAIN, 1, 64, &longs[i], NULL, 1);
+        check_all_ways(&c, served);
+        free_case(&c);
+        c = make_case(CASE_CAUSAL, 1, 64, &longs[i], NULL, 1);
+        check_all_ways(&c, served);
+        c.mask = calloc(c.tokens, sizeof *c.mask);
+        c.mask[c.tokens - 60] = 1; /* most queries see no key, so all keys */
+        check_all_ways(&c, served);
+        free_case(&c);
     }
+    assert_true(served[0] > 0);
+}
+
+/* A sequence between two that are NaN, in one batch and alone. */
+static void check_neighbours(case_kind kind, size_t head_size)
+{
+    static const int32_t mine[] = {3, 21, 9}, keys[] = {7, 18, 2};
+    attention_case c = make_case(kind, 2, head_size, mine, keys, 3);
+    attention_case alone = make_case(kind, 2, head_size, mine + 1, keys + 1, 1);
+    size_t first_q = 3 * q_width(&c), first_kv = (size_t)c.key_seqlens[1] * kv_width(&c), hidden = 2 * head_size;
+    mask_on_the_left(&c); /* of the middle one: the first five */
+    alone.mask = malloc(alone.key_tokens * sizeof *alone.mask);
+    memcpy(alone.mask, c.mask + c.key_seqlens[1], alone.key_tokens * sizeof *alone.mask);
+    memcpy(alone.q, c.q + first_q, 21 * q_width(&c) * 4);
+    for (size_t i = 0; i < c.tokens * q_width(&c); i++)
+        c.q[i] = i < first_q || i >= first_q + 21 * q_width(&c) ? NAN : c.q[i];
+    if (kind == CASE_CROSS) {
+        memcpy(alone.kv, c.kv + first_kv, 18 * kv_width(&c) * 4);
+        for (size_t i = 0; i < c.key_tokens * kv_width(&c); i++)
+            c.kv[i] = i < first_kv || i >= first_kv + 18 * kv_width(&c) ? NAN : c.kv[i];
+    }
+    size_t map = map_elements(&alone);
+    c.maps = malloc(map_elements(&c) * 4);
+    alone.maps = malloc(map * 4);
+    for (size_t v = 0; v < WAYS; v++) {
+        if (slow_here(&c, &ways[v]) || !run_case(ctx, &c, &ways[v]))
+            continue;
+        assert_true(run_case(ctx, &alone, &ways[v]));
+        assert_memory_equal(c.dst + 3 * hidden, alone.dst, 21 * hidden * 4);
+        assert_memory_equal(c.maps + 2 * 3 * (size_t)c.key_seqlens[1], alone.maps, map * 4);
+        for (size_t i = 0; i < 21 * hidden; i++)
+            assert_true(isfinite(alone.dst[i]));
+        for (size_t i = 0; i < map; i++)
+            assert_true(isfinite(alone.maps[i]));
+    }
+    free_case(&c);
+    free_case(&alone);
 }
 
 static void test_attention_does_not_see_neighbours(void **state)
 {
     (void)state;
-    static const int32_t lengths[] = {3, 21, 9};
-    batch b = make_batch(2, 32, lengths, 3);
-    size_t row = 2 * 32;
-    for (size_t t = 0; t < b.tokens; t++)
-        if (t < 3 || t >= 24)
-            for (size_t c = 0; c < 3 * row; c++)
-                b.qkv[t * 3 * row + c] = NAN;
-    for (size_t v = 0; v < WAYS; v++) {
-        if (slow_here(&ways[v], 32) || !run(&b, &ways[v]))
-            continue;
-        batch alone = {2, 32, 1, 21, {0, 21}, b.qkv + 3 * 3 * row, malloc(21 * row * 4), NULL};
-        assert_true(run(&alone, &ways[v]));
-        assert_memory_equal(b.dst + 3 * row, alone.dst, 21 * row * 4);
-        for (size_t i = 0; i < 21 * row; i++)
-            assert_true(isfinite(alone.dst[i]));
-        free(alone.dst);
+    check_neighbours(CASE_PLAIN, 32);
+    check_neighbours(CASE_CAUSAL, 64);
+    check_neighbours(CASE_CROSS, 64);
+}
+
+/* Other tokens from `from` on: earlier rows keep their bits, save those of sequences that they are told to see. */
+static void test_causal_rows_do_not_see_later_tokens(void **state)
+{
+    (void)state;
+    const int32_t length = test_lane_is("oclgrind") ? 20 : 70;
+    attention_case c = make_case(CASE_CAUSAL, 1, 64, &length, NULL, 1);
+    for (int masked = 0; masked < 2; masked++) {
+        if (masked) {
+            mask_with_holes(&c);
+            c.mask[0] = 1;
+        }
+        for (size_t v = 0; v < WAYS; v++)
+            for (size_t from = 3; from < c.tokens; from += 7) {
+                attention_case other = make_case(CASE_CAUSAL, 1, 64, &length, NULL, 1);
+                other.mask = c.mask;
+                fill_random(other.q + from * q_width(&c), (c.tokens - from) * q_width(&c), 3.0f, from);
+                if (!slow_here(&c, &ways[v]) && run_case(ctx, &c, &ways[v])) {
+                    assert_true(run_case(ctx, &other, &ways[v]));
+                    assert_memory_equal(c.dst, other.dst, from * 64 * 4);
+                    assert_memory_not_equal(c.dst + from * 64, other.dst + from * 64, 64 * 4);
+                }
+                other.mask = NULL;
+                free_case(&other);
+            }
     }
-    free_batch(&b);
+    free_case(&c);
+}
+
+static void test_maps_and_factors_are_right(void **state)
+{
+    (void)state;
+    static const size_t head_sizes[] = {5, 12, 64};
+    for (int kind = CASE_PLAIN; kind <= CASE_CROSS; kind++)
+        for (size_t i = 0; i < (test_lane_is("oclgrind") ? 2u : 3u); i++) {
+            attention_case c = odd_case((case_kind)kind, 3, head_sizes[i]);
+            c.maps = malloc(map_elements(&c) * 4);
+            for (size_t v = 0; v < 2; v++)
+                if (run_case(ctx, &c, &ways[v]))
+                    check_case(&c, ways[v].name);
+            c.factors = malloc(c.sequences * c.heads * 4);
+            fill_random(c.factors, c.sequences * c.heads, 2.0f, 9);
+            c.factors[1] = 0.0f;
+            mask_with_holes(&c);
+            for (size_t v = 0; v < 2; v++)
+                if (run_case(ctx, &c, &ways[v]))
+                    check_case(&c, ways[v].name);
+            mask_on_the_left(&c);
+            for (size_t v = 0; v < 2; v++)
+                if (run_case(ctx, &c, &ways[v]))
+                    check_case(&c, ways[v].name);
+            free_case(&c);
+        }
+    if (test_lane_is("oclgrind"))
+        return;
+    static const int32_t longs[] = {512, 130};
+    attention_case c = make_case(CASE_PLAIN, 2, 64, longs, NULL, 2);
+    c.maps = malloc(map_elements(&c) * 4);
+    assert_true(run_case(ctx, &c, &ways[0]));
+    check_case(&c, "long");
+    free_case(&c);
+}
+
+static void test_attention_refuses_what_it_was_not_made_for(void **state)
+{
+    (void)state;
+    static ob_error err;
+    const int32_t two[] = {0, 1, 3}, long_one[] = {0, 4}, empty[] = {0, 0};
+    ob_attention_desc desc = {
+        .heads = 1, .head_size = 4, .max_sequence = 3, .max_tokens = 4, .max_sequences = 2, .row_tile = 1};
+    ob_attention *op;
+    ob_buffer *small;
+    ob_error_clear(&err);
+    test_ok(ob_buffer_create(ctx, 4, "small", &small, &err), &err);
+    test_ok(ob_attention_create(ctx, &desc, &op, &err), &err);
+    test_refused(ob_attention_plan(op, long_one, 1, &err), OB_ERR_INTERNAL, &err, "a sequence of 4 tokens");
+    test_refused(ob_attention_plan(op, empty, 1, &err), OB_ERR_INTERNAL, &err, "a sequence of 0 tokens");
+    test_refused(ob_attention_plan_cross(op, two, two, 2, &err), OB_ERR_INTERNAL, &err, "not for cross-attention");
+    test_ok(ob_attention_plan(op, two, 2, &err), &err);
+    assert_int_equal(ob_attention_maps_elements(op), 1 + 4);
+    test_refused(ob_attention_enqueue_maps(op, small, NULL, NULL, NULL, 0, small, &err), OB_ERR_INTERNAL, &err,
+                 "5 elements into 4 bytes");
+    test_refused(ob_attention_enqueue_maps(op, small, small, NULL, NULL, 0, small, &err), OB_ERR_INTERNAL, &err,
+                 "not for cross-attention");
+    test_refused(ob_attention_enqueue_factors(op, small, 0, small, &err), OB_ERR_INTERNAL, &err, "2 factors of heads");
+    ob_attention_destroy(op);
+    desc.max_cross_tokens = 5;
+    desc.max_cross_sequence = 3;
+    test_ok(ob_attention_create(ctx, &desc, &op, &err), &err);
+    test_refused(ob_attention_plan(op, two, 2, &err), OB_ERR_INTERNAL, &err, "for cross-attention");
+    test_refused(ob_attention_plan_cross(op, two, (const int32_t[]){0, 1, 5}, 2, &err), OB_ERR_INTERNAL, &err,
+                 "a sequence of 4 keys, at most 3");
+    ob_attention_destroy(op);
+    desc.causal = true;
+    test_refused(ob_attention_create(ctx, &desc, &op, &err), OB_ERR_INTERNAL, &err, "cannot be causal");
+    ob_buffer_destroy(small);
 }
 
 static void test_attention_online_fits_the_device(void **state)
@@ -238,9 +266,14 @@ int main(void)
     ctx = test_context_open();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attention_is_right_for_odd_shapes),
+        cmocka_unit_test(test_attention_is_right_when_causal),
+        cmocka_unit_test(test_attention_is_right_across_texts),
         cmocka_unit_test(test_attention_online_fits_the_device),
         cmocka_unit_test(test_attention_is_right_for_long_sequences),
         cmocka_unit_test(test_attention_does_not_see_neighbours),
+        cmocka_unit_test(test_causal_rows_do_not_see_later_tokens),
+        cmocka_unit_test(test_maps_and_factors_are_right),
+        cmocka_unit_test(test_attention_refuses_what_it_was_not_made_for),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     test_context_close(ctx);

@@ -1,4 +1,4 @@
-/* The operators that work row by row: embedding, layer norm, row gather, pooling, top-k. */
+/* The operators that work row by row: embedding, layer norm, row gather, pooling, top-k, scores of targets. */
 #include "test_support.h"
 
 #include "reference.h"
@@ -10,6 +10,7 @@
 #include <oberta/op_gemm.h>
 #include <oberta/op_layer_norm.h>
 #include <oberta/op_pool.h>
+#include <oberta/op_target_scores.h>
 #include <oberta/op_top_k.h>
 #include <oberta/rows.h>
 
@@ -199,65 +200,120 @@ static void test_embedding_is_normalised(void **state)
     }
 }
 
-static void check_gather_and_pool(size_t row_tile)
+static void check_gather(size_t row_tile)
 {
     enum { WIDTH = 13, ROWS = 14 };
     float src[ROWS * WIDTH], got[4 * WIDTH];
-    const int32_t rows[] = {0, 13, 3, 3, 7}, cu_seqlens[] = {0, 1, 5, 14};
+    const int32_t rows[] = {0, 13, 3, 3, 7};
     size_t elements = ob_rows_elements(ROWS, WIDTH, row_tile), four = ob_rows_elements(4, WIDTH, row_tile);
     float *tiled = calloc(elements, 4), *gathered = malloc(four * 4);
-    const int32_t mask[ROWS] = {1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0};
     fill_random(src, ROWS * WIDTH, 1, 5);
     to_row_tiles(tiled, src, ROWS, WIDTH, row_tile);
     ob_gather_rows *gather;
-    ob_pool *pool;
-    test_ok(ob_pool_create(ctx, WIDTH, row_tile, &pool, &err), &err);
-    ob_buffer *b[] = {upload(tiled, elements * 4), upload(rows, sizeof rows), upload(cu_seqlens, sizeof cu_seqlens),
-                      upload(mask, sizeof mask), upload(NULL, sizeof got > four * 4 ? sizeof got : four * 4)};
+    ob_buffer *b[] = {upload(tiled, elements * 4), upload(rows, sizeof rows),
+                      upload(NULL, sizeof got > four * 4 ? sizeof got : four * 4)};
     for (int tiled_dst = 0; tiled_dst < 2; tiled_dst++) {
         const ob_gather_rows_desc desc = {WIDTH, row_tile, tiled_dst != 0};
         test_ok(ob_gather_rows_create(ctx, &desc, &gather, &err), &err);
         for (int listed = 0; listed < 2; listed++) {
-            test_ok(ob_gather_rows_enqueue(gather, b[0], listed ? b[1] : NULL, 1, 4, b[4], &err), &err);
-            test_ok(ob_buffer_download(b[4], 0, gathered, (tiled_dst ? four : 4 * WIDTH) * 4, &err), &err);
+            test_ok(ob_gather_rows_enqueue(gather, b[0], listed ? b[1] : NULL, 1, 4, b[2], &err), &err);
+            test_ok(ob_buffer_download(b[2], 0, gathered, (tiled_dst ? four : 4 * WIDTH) * 4, &err), &err);
             from_row_tiles(got, gathered, 4, WIDTH, tiled_dst ? row_tile : 1);
             for (int i = 0; i < 4; i++)
                 assert_memory_equal(got + i * WIDTH, src + (listed ? rows[1 + i] : 1 + i) * WIDTH, WIDTH * 4);
         }
         ob_gather_rows_destroy(gather);
     }
-    test_ok(ob_pool_enqueue(pool, OB_POOL_CLS, b[0], b[2], NULL, 3, b[4], &err), &err);
-    test_ok(ob_buffer_download(b[4], 0, got, 3 * WIDTH * 4, &err), &err);
-    for (int s = 0; s < 3; s++)
-        assert_memory_equal(got + s * WIDTH, src + cu_seqlens[s] * WIDTH, WIDTH * 4);
-    for (int masked = 0; masked < 2; masked++) {
-        test_ok(ob_pool_enqueue(pool, OB_POOL_MEAN, b[0], b[2], masked ? b[3] : NULL, 3, b[4], &err), &err);
-        test_ok(ob_buffer_download(b[4], 0, got, 3 * WIDTH * 4, &err), &err);
-        for (int s = 0; s < 3; s++)
-            for (int c = 0; c < WIDTH; c++) {
-                double sum = 0, count = 0;
-                for (int t = cu_seqlens[s]; t < cu_seqlens[s + 1]; t++)
-                    if (!masked || mask[t] != 0) {
-                        sum += (double)src[t * WIDTH + c];
-                        count++;
-                    }
-                double want = count > 0 ? sum / count : 0;
-                assert_true(fabs((double)got[s * WIDTH + c] - want) <= 1e-6);
-            }
-    }
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < 3; i++)
         ob_buffer_destroy(b[i]);
-    ob_pool_destroy(pool);
     free(tiled);
     free(gathered);
 }
 
-static void test_gather_and_pool_take_the_right_rows(void **state)
+static void test_gather_takes_the_right_rows(void **state)
 {
     (void)state;
-    check_gather_and_pool(1);
-    check_gather_and_pool(6);
-    check_gather_and_pool(12);
+    check_gather(1);
+    check_gather(6);
+    check_gather(12);
+}
+
+#define POOL_WIDTH 13
+#define POOL_ROWS  14
+static const int32_t pool_seqlens[] = {0, 1, 5, 9, 14}, pool_mask[POOL_ROWS] = {1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1};
+#define POOL_SEQUENCES 4
+
+static double reference_pooling(unsigned pooling, const float *src, const int32_t *mask, size_t s, size_t column)
+{
+    double sum = 0, weighted = 0, weights = 0, count = 0, most = -INFINITY, last = 0;
+    for (int32_t t = pool_seqlens[s]; t < pool_seqlens[s + 1]; t++) {
+        double x = (double)src[(size_t)t * POOL_WIDTH + column], weight = t - pool_seqlens[s] + 1;
+        if (mask != NULL && mask[t] == 0)
+            continue;
+        sum += x;
+        count++;
+        weighted += weight * x;
+        weights += weight;
+        most = fmax(most, x);
+        last = x;
+    }
+    if (pooling == OB_POOL_CLS)
+        return (double)src[(size_t)pool_seqlens[s] * POOL_WIDTH + column];
+    if (count == 0)
+        return 0;
+    return pooling == OB_POOL_MAX             ? most
+           : pooling == OB_POOL_MEAN          ? sum / count
+           : pooling == OB_POOL_MEAN_SQRT_LEN ? sum / sqrt(count)
+           : pooling == OB_POOL_WEIGHTED_MEAN ? weighted / weights
+                                              : last;
+}
+
+/* Each pooling alone, then all of them side by side with the same bits. */
+static void check_pool(size_t row_tile, const int32_t *mask)
+{
+    float src[POOL_ROWS * POOL_WIDTH], one[POOL_SEQUENCES * POOL_WIDTH], all[POOL_SEQUENCES * 6 * POOL_WIDTH];
+    size_t elements = ob_rows_elements(POOL_ROWS, POOL_WIDTH, row_tile);
+    float *tiled = calloc(elements, 4);
+    fill_random(src, POOL_ROWS * POOL_WIDTH, 1, 5);
+    for (size_t i = 0; i < POOL_WIDTH; i++)
+        src[11 * POOL_WIDTH + i] -= 2; /* the greatest of some columns are negative */
+    to_row_tiles(tiled, src, POOL_ROWS, POOL_WIDTH, row_tile);
+    ob_pool *pool;
+    test_ok(ob_pool_create(ctx, POOL_WIDTH, row_tile, &pool, &err), &err);
+    ob_buffer *b[] = {upload(tiled, elements * 4), upload(pool_seqlens, sizeof pool_seqlens),
+                      upload(pool_mask, sizeof pool_mask), upload(NULL, sizeof all)};
+    ob_buffer *key_mask = mask != NULL ? b[2] : NULL;
+    test_ok(ob_pool_enqueue(pool, OB_POOL_ALL, b[0], b[1], key_mask, POOL_SEQUENCES, b[3], &err), &err);
+    test_ok(ob_buffer_download(b[3], 0, all, sizeof all, &err), &err);
+    for (unsigned p = 0; p < 6; p++) {
+        test_ok(ob_pool_enqueue(pool, 1u << p, b[0], b[1], key_mask, POOL_SEQUENCES, b[3], &err), &err);
+        test_ok(ob_buffer_download(b[3], 0, one, sizeof one, &err), &err);
+        for (size_t s = 0; s < POOL_SEQUENCES; s++) {
+            assert_memory_equal(one + s * POOL_WIDTH, all + (s * 6 + p) * POOL_WIDTH, POOL_WIDTH * 4);
+            for (size_t c = 0; c < POOL_WIDTH; c++) {
+                double want = reference_pooling(1u << p, src, mask, s, c), got = (double)one[s * POOL_WIDTH + c];
+                if (!(fabs(got - want) <= 1e-6))
+                    fail_msg("pooling %u, sequence %zu, column %zu: %.9g, expected %.9g", p, s, c, got, want);
+            }
+        }
+    }
+    test_refused(ob_pool_enqueue(pool, 0, b[0], b[1], NULL, 1, b[3], &err), OB_ERR_INTERNAL, &err, "poolings 0x0");
+    test_refused(ob_pool_enqueue(pool, 64, b[0], b[1], NULL, 1, b[3], &err), OB_ERR_INTERNAL, &err, "poolings 0x40");
+    ob_error_clear(&err);
+    for (size_t i = 0; i < 4; i++)
+        ob_buffer_destroy(b[i]);
+    ob_pool_destroy(pool);
+    free(tiled);
+}
+
+static void test_poolings_are_right_and_lie_side_by_side(void **state)
+{
+    (void)state;
+    for (int masked = 0; masked < 2; masked++) {
+        check_pool(1, masked ? pool_mask : NULL);
+        check_pool(6, masked ? pool_mask : NULL);
+        check_pool(12, masked ? pool_mask : NULL);
+    }
 }
 
 static void check_top_k(size_t vocab, size_t k, size_t rows)
@@ -321,13 +377,76 @@ static void test_top_k_orders_and_scores(void **state)
     check_top_k(50265, 5, 4);
 }
 
+/* Row 0 is the same for every `rows`, and gives the same bits. */
+static void check_target_scores(size_t vocab, size_t rows, float scale)
+{
+    enum { FIRST = 3 };
+    float *logits = malloc(rows * vocab * 4), *scores = malloc(rows * 4), alone;
+    int32_t *targets = malloc((FIRST + rows) * 4);
+    fill_random(logits, rows * vocab, scale, vocab);
+    for (size_t r = 0; r < rows; r++)
+        targets[FIRST + r] = (int32_t)(r * 7919 % vocab);
+    targets[0] = targets[1] = targets[2] = 0;
+    if (rows > 1) {
+        logits[vocab + (size_t)targets[FIRST + 1]] = 3 * scale; /* nearly certain */
+        for (size_t j = 0; j < vocab / 2; j++)
+            logits[2 * vocab + j] = -INFINITY; /* whole segments, where there are several */
+    }
+    ob_target_scores_desc desc = {vocab, rows};
+    ob_target_scores *op;
+    test_ok(ob_target_scores_create(ctx, &desc, &op, &err), &err);
+    ob_buffer *b[] = {upload(logits, rows * vocab * 4), upload(targets, (FIRST + rows) * 4), upload(NULL, rows * 4)};
+    test_ok(ob_target_scores_enqueue(op, b[0], b[1], FIRST, 1, b[2], &err), &err);
+    test_ok(ob_buffer_download(b[2], 0, &alone, 4, &err), &err);
+    test_ok(ob_target_scores_enqueue(op, b[0], b[1], FIRST, rows, b[2], &err), &err);
+    test_ok(ob_buffer_download(b[2], 0, scores, rows * 4, &err), &err);
+    assert_memory_equal(&alone, scores, 4);
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = logits + r * vocab;
+        double maximum = -INFINITY, sum = 0;
+        for (size_t j = 0; j < vocab; j++)
+            maximum = fmax(maximum, (double)x[j]);
+        for (size_t j = 0; j < vocab; j++)
+            sum += exp((double)x[j] - maximum);
+        double want = (double)x[targets[FIRST + r]] - maximum - log(sum), got = (double)scores[r];
+        if (isinf(want) ? got != want : !(fabs(got - want) <= 1e-5 + 2e-7 * fabs(want)))
+            fail_msg("vocab %zu, row %zu: %.9g, expected %.9g", vocab, r, got, want);
+    }
+    test_refused(ob_target_scores_enqueue(op, b[0], b[1], 0, rows + 1, b[2], &err), OB_ERR_INTERNAL, &err, "planned");
+    ob_error_clear(&err);
+    for (size_t i = 0; i < 3; i++)
+        ob_buffer_destroy(b[i]);
+    ob_target_scores_destroy(op);
+    free(logits);
+    free(scores);
+    free(targets);
+}
+
+static void test_target_scores_are_right(void **state)
+{
+    (void)state;
+    check_target_scores(1, 1, 8);
+    check_target_scores(7, 3, 8);
+    check_target_scores(100, 5, 30);
+    if (test_lane_is("oclgrind"))
+        return;
+    check_target_scores(1024, 3, 1);
+    check_target_scores(1025, 3, 20);
+    check_target_scores(50265, 4, 0.01f);
+    check_target_scores(50265, 4, 20);
+}
+
 int main(void)
 {
     ctx = test_context_open();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layer_norm_is_right),     cmocka_unit_test(test_embedding_adds_three_tables),
-        cmocka_unit_test(test_embedding_is_normalised), cmocka_unit_test(test_gather_and_pool_take_the_right_rows),
+        cmocka_unit_test(test_layer_norm_is_right),
+        cmocka_unit_test(test_embedding_adds_three_tables),
+        cmocka_unit_test(test_embedding_is_normalised),
+        cmocka_unit_test(test_gather_takes_the_right_rows),
+        cmocka_unit_test(test_poolings_are_right_and_lie_side_by_side),
         cmocka_unit_test(test_top_k_orders_and_scores),
+        cmocka_unit_test(test_target_scores_are_right),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     test_context_close(ctx);

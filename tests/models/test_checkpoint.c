@@ -1,5 +1,6 @@
 /* Model folders: which file is taken, what is refused, and that nothing outside the folder is read. */
 #include "model_files.h"
+#include "torch_files.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -59,7 +60,11 @@ static void test_checkpoint_opens_every_golden_folder(void **state)
     static const char *const folders[] = {
         "act_gelu/model",
         "container_bf16/model",
+        "container_bf16/model_bin_legacy",
+        "container_bf16/model_bin_zip",
         "container_f16/model",
+        "container_f16/model_bin_legacy",
+        "container_f16/model_bin_zip",
         "container_f32/model",
         "container_f32/model_safetensors_extra",
         "container_f32/model_safetensors_gamma_beta",
@@ -87,16 +92,21 @@ static void test_checkpoint_opens_every_golden_folder(void **state)
     }
 }
 
-static void expect_same_tensors(const char *folder, const char *container)
+/* The tensors of "<name>/model" are all in the other folder, bit for bit, under the same names. */
+static void expect_tensors_of(const char *name, const char *folder, const char *container, size_t more)
 {
-    ob_checkpoint *plain = open_right(golden_folder("container_f32/model"));
-    ob_checkpoint *other = open_right(golden_folder(folder));
+    char path[64];
+    snprintf(path, sizeof path, "%s/model", name);
+    ob_checkpoint *plain = open_right(golden_folder(path));
+    snprintf(path, sizeof path, "%s/%s", name, folder);
+    ob_checkpoint *other = open_right(golden_folder(path));
     assert_string_equal(ob_checkpoint_container(plain), "safetensors");
     assert_string_equal(ob_checkpoint_container(other), container);
-    assert_int_equal(ob_checkpoint_count(plain), ob_checkpoint_count(other));
+    assert_int_equal(ob_checkpoint_count(plain) + more, ob_checkpoint_count(other));
     for (size_t i = 0; i < ob_checkpoint_count(plain); i++) {
-        const ob_tensor *a = ob_checkpoint_get(plain, i), *b = ob_checkpoint_get(other, i);
-        assert_string_equal(a->name, b->name);
+        const ob_tensor *a = ob_checkpoint_get(plain, i), *b = ob_checkpoint_find(other, a->name);
+        if (b == NULL)
+            fail_msg("%s: no tensor '%s'", folder, a->name);
         assert_int_equal(a->dtype, b->dtype);
         assert_int_equal(a->rank, b->rank);
         assert_memory_equal(a->shape, b->shape, a->rank * sizeof a->shape[0]);
@@ -109,22 +119,56 @@ static void expect_same_tensors(const char *folder, const char *container)
 static void test_checkpoint_shards_equal_the_single_file(void **state)
 {
     (void)state;
-    expect_same_tensors("container_f32/model_safetensors_shards", "safetensors, 4 shards");
+    expect_tensors_of("container_f32", "model_safetensors_shards", "safetensors, 4 shards", 0);
+}
+
+/* save_pretrained leaves the tied decoder's weight and bias out of safetensors; torch.save writes them again. */
+static void test_checkpoint_pytorch_files_equal_safetensors(void **state)
+{
+    (void)state;
+    static const char *const precisions[] = {"container_f32", "container_f16", "container_bf16"};
+    for (size_t i = 0; i < 3; i++) {
+        expect_tensors_of(precisions[i], "model_bin_zip", "PyTorch zip", 2);
+        expect_tensors_of(precisions[i], "model_bin_legacy", "PyTorch legacy", 2);
+    }
+    expect_tensors_of("container_f32", "model_bin_parameters", "PyTorch zip", 2);
+    expect_tensors_of("container_f32", "model_bin_views", "PyTorch zip", 2);
+    expect_tensors_of("container_f32", "model_bin_legacy_views", "PyTorch legacy", 2);
+    expect_tensors_of("container_f32", "model_bin_shards", "PyTorch zip, 4 shards", 2);
+}
+
+static void test_checkpoint_copies_only_strided_tensors(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *folder;
+        size_t copies;
+    } rows[] = {{"container_f32/model_bin_zip", 0},
+                {"container_f32/model_bin_legacy", 0},
+                {"container_f32/model_bin_views", 2},
+                {"container_f32/model_bin_legacy_views", 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ob_checkpoint *checkpoint = open_right(golden_folder(rows[i].folder));
+        size_t copies = 0;
+        for (size_t t = 0; t < ob_checkpoint_count(checkpoint); t++)
+            copies += !ob_checkpoint_get(checkpoint, t)->mapped;
+        assert_int_equal(copies, rows[i].copies);
+        ob_checkpoint_close(checkpoint);
+    }
 }
 
 static void test_checkpoint_takes_data_of_any_alignment(void **state)
 {
     (void)state;
-    expect_same_tensors("container_f32/model_safetensors_unaligned", "safetensors");
+    expect_tensors_of("container_f32", "model_safetensors_unaligned", "safetensors", 0);
     ob_checkpoint *checkpoint = open_right(golden_folder("container_f32/model_safetensors_unaligned"));
     assert_int_not_equal((uintptr_t)ob_checkpoint_get(checkpoint, 0)->data % 4, 0);
     ob_checkpoint_close(checkpoint);
 }
 
-static void test_checkpoint_forgotten_tensors_read_the_same(void **state)
+static void forget_and_compare(const char *name)
 {
-    (void)state;
-    ob_checkpoint *checkpoint = open_right(golden_folder("mlm12/model"));
+    ob_checkpoint *checkpoint = open_right(golden_folder(name));
     for (size_t i = 0; i < ob_checkpoint_count(checkpoint); i++) {
         const ob_tensor *tensor = ob_checkpoint_get(checkpoint, i);
         size_t bytes = tensor->count * ob_dtype_bytes(tensor->dtype);
@@ -138,18 +182,169 @@ static void test_checkpoint_forgotten_tensors_read_the_same(void **state)
     ob_checkpoint_close(checkpoint);
 }
 
-static void test_checkpoint_prefers_the_single_file(void **state)
+static void test_checkpoint_forgotten_tensors_read_the_same(void **state)
+{
+    (void)state;
+    forget_and_compare("mlm12/model");
+    forget_and_compare("container_f32/model_bin_legacy");
+    forget_and_compare("container_f32/model_bin_views");
+}
+
+/* A copy is memory of our own: had its pages been given to the system, they would read as zeros. */
+static void test_checkpoint_forgotten_copies_read_the_same(void **state)
+{
+    (void)state;
+    enum { ROWS = 512, COLUMNS = 300 };
+    static float numbers[COLUMNS * ROWS];
+    for (size_t i = 0; i < COLUMNS * ROWS; i++)
+        numbers[i] = (float)(i + 1);
+    const torch_tensor view = {"a", "FloatStorage", "0", ROWS * COLUMNS, 0, 2, 2, {ROWS, COLUMNS}, {1, ROWS}};
+    ob_strbuf pickle = OB_STRBUF_INIT;
+    pickle_state_dict(&pickle, &view, 1, false);
+    zip_file zip;
+    build_torch_zip(&pickle, "little", numbers, sizeof numbers, &zip);
+    char *folder = make_folder();
+    write_file(folder, "pytorch_model.bin", zip.bytes.data, zip.bytes.length);
+    ob_checkpoint *checkpoint = open_right(folder);
+    const ob_tensor *tensor = ob_checkpoint_find(checkpoint, "a");
+    ob_checkpoint_forget(tensor);
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t c = 0; c < COLUMNS; c++)
+            assert_true(((const float *)tensor->data)[r * COLUMNS + c] == numbers[c * ROWS + r]);
+    ob_checkpoint_close(checkpoint);
+    remove_folder(folder);
+    ob_strbuf_release(&zip.bytes);
+    ob_strbuf_release(&pickle);
+}
+
+static void write_torch_zip(const char *folder, const char *name, const char *const *tensors, size_t count)
+{
+    static const float storage[] = {1, 2};
+    torch_tensor views[4];
+    ob_strbuf pickle = OB_STRBUF_INIT;
+    zip_file zip;
+    assert_true(count <= 4);
+    for (size_t i = 0; i < count; i++)
+        views[i] = (torch_tensor){tensors[i], "FloatStorage", "0", 2, 0, 1, 1, {2}, {1}};
+    pickle_state_dict(&pickle, views, count, false);
+    build_torch_zip(&pickle, "little", storage, sizeof storage, &zip);
+    write_file(folder, name, zip.bytes.data, zip.bytes.length);
+    ob_strbuf_release(&zip.bytes);
+    ob_strbuf_release(&pickle);
+}
+
+/* The order of transformers 4. What is first is read or refused; nothing else stands in for it. */
+static void test_checkpoint_has_an_order_of_files(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"model.safetensors", INDEX, "pytorch_model.bin",
+                                        "pytorch_model.bin.index.json"};
+    char *folder = make_folder();
+    write_torch_zip(folder, "x", (const char *const[]){"a"}, 1);
+    write_text(folder, names[3], "{\"weight_map\":{\"a\":\"x\"}}");
+    ob_checkpoint *checkpoint = open_right(folder);
+    assert_string_equal(ob_checkpoint_container(checkpoint), "PyTorch zip, 1 shard");
+    ob_checkpoint_close(checkpoint);
+    write_torch_zip(folder, names[2], (const char *const[]){"b"}, 1);
+    checkpoint = open_right(folder);
+    assert_string_equal(ob_checkpoint_container(checkpoint), "PyTorch zip");
+    assert_string_equal(ob_checkpoint_get(checkpoint, 0)->name, "b");
+    assert_string_equal(ob_checkpoint_get(checkpoint, 0)->file, names[2]);
+    ob_checkpoint_close(checkpoint);
+    write_container(folder, "y", ONE_TENSOR, 8);
+    write_text(folder, names[1], "{\"weight_map\":{\"a\":\"y\"}}");
+    checkpoint = open_right(folder);
+    assert_string_equal(ob_checkpoint_container(checkpoint), "safetensors, 1 shard");
+    ob_checkpoint_close(checkpoint);
+    write_container(folder, names[0], ONE_TENSOR, 8);
+    checkpoint = open_right(folder);
+    assert_string_equal(ob_checkpoint_container(checkpoint), "safetensors");
+    assert_int_equal(ob_checkpoint_bytes(checkpoint), 8 + sizeof ONE_TENSOR - 1 + 8);
+    ob_checkpoint_close(checkpoint);
+    for (size_t i = 0; i < 4; i++) {
+        write_text(folder, names[i], "damaged");
+        expect_refusal(folder, OB_ERR_MODEL, names[i]);
+        assert_int_equal(unlink(path_in(folder, names[i])), 0);
+    }
+    remove_folder(folder);
+}
+
+/* Content decides; the name only earns a warning. */
+static void test_checkpoint_reads_by_content(void **state)
 {
     (void)state;
     char *folder = make_folder();
-    write_container(folder, "model.safetensors", ONE_TENSOR, 8);
-    write_text(folder, INDEX, "damaged");
-    write_text(folder, "pytorch_model.bin", "PK");
+    write_container(folder, "pytorch_model.bin", ONE_TENSOR, 8);
     ob_checkpoint *checkpoint = open_right(folder);
-    assert_int_equal(ob_checkpoint_count(checkpoint), 1);
-    assert_int_equal(ob_checkpoint_bytes(checkpoint), 8 + sizeof ONE_TENSOR - 1 + 8);
-    assert_string_equal(ob_checkpoint_get(checkpoint, 0)->file, "model.safetensors");
+    assert_string_equal(ob_checkpoint_container(checkpoint), "safetensors");
     ob_checkpoint_close(checkpoint);
+    write_torch_zip(folder, "model.safetensors", (const char *const[]){"a"}, 1);
+    checkpoint = open_right(folder);
+    assert_string_equal(ob_checkpoint_container(checkpoint), "PyTorch zip");
+    ob_checkpoint_close(checkpoint);
+    char *sharded = make_folder();
+    write_container(sharded, "x", OTHER_TENSOR, 4);
+    write_torch_zip(sharded, "y", (const char *const[]){"a"}, 1);
+    write_text(sharded, INDEX, "{\"weight_map\":{\"b\":\"x\",\"a\":\"y\"}}");
+    checkpoint = open_right(sharded);
+    assert_string_equal(ob_checkpoint_container(checkpoint), "mixed, 2 shards");
+    ob_checkpoint_close(checkpoint);
+    remove_folder(sharded);
+    remove_folder(folder);
+}
+
+static void test_checkpoint_names_foreign_files(void **state)
+{
+    (void)state;
+    static char tar[512] = "pickle";
+    memcpy(tar + 257, "ustar", 5);
+    static const struct {
+        const char *begin;
+        size_t bytes;
+        const char *reason;
+    } rows[] = {
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", 64, "git lfs pull"},
+        {"<!DOCTYPE html><html>", 21, "a web page"},
+        {tar, sizeof tar, "a tar file, as PyTorch wrote them before 0.1.10"},
+        {"7z\xbc\xaf\x27\x1c\0\4", 8, "a 7z archive"},
+        {"\x1f\x8b\x08\0\0\0\0\0", 8, "a gzip file"},
+        {"\x80\x02}q\0.", 6, "a Python pickle, but none that torch.save writes"},
+        {"PK\5\6", 4, "an empty zip file"},
+        {"\x89HDF\r\n\x1a\n", 8, "an HDF5 file"},
+    };
+    static const char *const names[] = {"pytorch_model.bin", "model.safetensors"};
+    char *folder = make_folder();
+    for (size_t n = 0; n < 2; n++)
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            write_file(folder, names[n], rows[i].begin, rows[i].bytes);
+            expect_refusal(folder, OB_ERR_MODEL, rows[i].reason);
+            expect_refusal(folder, OB_ERR_MODEL, names[n]);
+        }
+    assert_int_equal(unlink(path_in(folder, "model.safetensors")), 0);
+    write_text(folder, "pytorch_model.bin", "hello there");
+    expect_refusal(folder, OB_ERR_MODEL, "begins with 68 65 6c 6c: neither a PyTorch file");
+    write_text(folder, "pytorch_model.bin", "");
+    expect_refusal(folder, OB_ERR_MODEL, "file is 0 bytes");
+    remove_folder(folder);
+}
+
+/* Models trained on several devices have it before every name, and then it is no part of any. */
+static void test_checkpoint_strips_module(void **state)
+{
+    (void)state;
+    char *folder = make_folder();
+    write_torch_zip(folder, "pytorch_model.bin", (const char *const[]){"module.b", "module.a", "module.module.c"}, 3);
+    ob_checkpoint *checkpoint = open_right(folder);
+    assert_string_equal(ob_checkpoint_get(checkpoint, 0)->name, "a");
+    assert_non_null(ob_checkpoint_find(checkpoint, "b"));
+    assert_non_null(ob_checkpoint_find(checkpoint, "module.c"));
+    ob_checkpoint_close(checkpoint);
+    write_torch_zip(folder, "pytorch_model.bin", (const char *const[]){"module.b", "a"}, 2);
+    checkpoint = open_right(folder);
+    assert_non_null(ob_checkpoint_find(checkpoint, "module.b"));
+    ob_checkpoint_close(checkpoint);
+    write_torch_zip(folder, "pytorch_model.bin", (const char *const[]){"a", "b", "a"}, 3);
+    expect_refusal(folder, OB_ERR_MODEL, "pytorch_model.bin: tensor 'a' is there twice");
     remove_folder(folder);
 }
 
@@ -157,13 +352,10 @@ static void test_checkpoint_says_what_a_folder_lacks(void **state)
 {
     (void)state;
     char *folder = make_folder();
-    expect_refusal(folder, OB_ERR_MODEL, "has neither 'model.safetensors' nor 'model.safetensors.index.json'");
+    expect_refusal(folder, OB_ERR_MODEL, "has neither 'model.safetensors' nor 'pytorch_model.bin'");
     expect_refusal(path_in(folder, "absent"), OB_ERR_MODEL, "absent: no such folder");
-    write_text(folder, "pytorch_model.bin", "PK");
-    expect_refusal(folder, OB_ERR_UNSUPPORTED, "has 'pytorch_model.bin' but no 'model.safetensors'");
-    write_text(folder, "model.safetensors",
-               "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 498818054\n");
-    expect_refusal(folder, OB_ERR_MODEL, "model.safetensors: a Git LFS pointer");
+    write_text(folder, "tf_model.h5", "");
+    expect_refusal(folder, OB_ERR_UNSUPPORTED, "has 'tf_model.h5' but neither");
     write_text(folder, "model.safetensors", "");
     expect_refusal(folder, OB_ERR_MODEL, "file is 0 bytes");
     remove_folder(folder);
@@ -241,6 +433,11 @@ static void test_checkpoint_shard_names_stay_in_the_folder(void **state)
         snprintf(index, sizeof index, "{\"weight_map\":{\"a\":\"%s\"}}", rows[i].name);
         write_text(folder, INDEX, index);
         expect_refusal(folder, OB_ERR_MODEL, rows[i].reason);
+        assert_int_equal(unlink(path_in(folder, INDEX)), 0);
+        write_text(folder, "pytorch_model.bin.index.json", index);
+        expect_refusal(folder, OB_ERR_MODEL, rows[i].reason);
+        expect_refusal(folder, OB_ERR_MODEL, "pytorch_model.bin.index.json: ");
+        assert_int_equal(unlink(path_in(folder, "pytorch_model.bin.index.json")), 0);
     }
     for (size_t length = 254; length <= 256; length++) {
         char index[512], name[257];
@@ -401,6 +598,21 @@ static void test_checkpoint_refuses_a_sparse_terabyte_at_once(void **state)
         clock_gettime(CLOCK_MONOTONIC, &end);
         assert_true(end.tv_sec - begin.tv_sec < 5);
     }
+    assert_int_equal(unlink(path_in(folder, "model.safetensors")), 0);
+    static const struct {
+        const char *begin;
+        size_t bytes;
+        const char *reason;
+    } torch[] = {
+        {"", 0, "begins with 00 00 00 00"},
+        {"PK\3\4", 4, "no central directory ends with it"},
+        {"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15, "the protocol's pickle, at byte 15"},
+    };
+    for (size_t i = 0; i < sizeof torch / sizeof torch[0]; i++) {
+        write_file(folder, "pytorch_model.bin", torch[i].begin, torch[i].bytes);
+        assert_int_equal(truncate(path_in(folder, "pytorch_model.bin"), (off_t)1 << 40), 0);
+        expect_refusal(folder, OB_ERR_MODEL, torch[i].reason);
+    }
     remove_folder(folder);
 }
 
@@ -409,9 +621,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_checkpoint_opens_every_golden_folder),
         cmocka_unit_test(test_checkpoint_shards_equal_the_single_file),
+        cmocka_unit_test(test_checkpoint_pytorch_files_equal_safetensors),
+        cmocka_unit_test(test_checkpoint_copies_only_strided_tensors),
         cmocka_unit_test(test_checkpoint_takes_data_of_any_alignment),
         cmocka_unit_test(test_checkpoint_forgotten_tensors_read_the_same),
-        cmocka_unit_test(test_checkpoint_prefers_the_single_file),
+        cmocka_unit_test(test_checkpoint_forgotten_copies_read_the_same),
+        cmocka_unit_test(test_checkpoint_has_an_order_of_files),
+        cmocka_unit_test(test_checkpoint_reads_by_content),
+        cmocka_unit_test(test_checkpoint_names_foreign_files),
+        cmocka_unit_test(test_checkpoint_strips_module),
         cmocka_unit_test(test_checkpoint_says_what_a_folder_lacks),
         cmocka_unit_test(test_checkpoint_refuses_what_is_no_regular_file),
         cmocka_unit_test(test_checkpoint_follows_links_to_regular_files),

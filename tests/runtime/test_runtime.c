@@ -4,6 +4,7 @@
 #include "test_device.h"
 
 #include <oberta/arena.h>
+#include <oberta/cache.h>
 #include <oberta/file.h>
 #include <oberta/launch.h>
 #include <oberta/memory.h>

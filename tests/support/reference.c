@@ -3,6 +3,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 
 void fill_random(float *out, size_t count, float scale, uint64_t seed)
 {
@@ -104,31 +105,27 @@ void reference_layer_norm(const float *x, const float *weight, const float *bias
         out[i] = ((double)x[i] - mean) / sqrt(variance + eps) * (double)weight[i] + (double)bias[i];
 }
 
-void reference_attention(const float *qkv, size_t heads, size_t head_size, size_t begin, size_t length,
-                         const int32_t *mask, size_t query, size_t head, double *out)
+void reference_attention(const float *query, const float *keys, const float *values, size_t step, size_t head_size,
+                         const int32_t *mask, size_t key_count, size_t seen, double *weights, double *out)
 {
-    size_t hidden = heads * head_size, stride = 3 * hidden;
-    const float *q = qkv + query * stride + head * head_size;
     double maximum = -INFINITY, sum = 0;
+    for (size_t j = 0; j < key_count; j++) {
+        double magnitude;
+        bool kept = j < seen && (mask == NULL || mask[j] != 0);
+        /* as in float32, where adding -FLT_MAX leaves nothing of the score */
+        weights[j] = kept ? reference_dot(query, keys + j * step, head_size, &magnitude) / sqrt((double)head_size)
+                          : -(double)FLT_MAX;
+        maximum = fmax(maximum, weights[j]);
+    }
+    for (size_t j = 0; j < key_count; j++) {
+        weights[j] = exp(weights[j] - maximum);
+        sum += weights[j];
+    }
     for (size_t c = 0; c < head_size; c++)
         out[c] = 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t j = begin; j < begin + length; j++) {
-            double magnitude;
-            const float *k = qkv + j * stride + hidden + head * head_size;
-            /* as in float32, where adding -FLT_MAX leaves nothing of the score */
-            double score = mask != NULL && mask[j] == 0
-                               ? -(double)FLT_MAX
-                               : reference_dot(q, k, head_size, &magnitude) / sqrt((double)head_size);
-            if (pass == 0) {
-                maximum = score > maximum ? score : maximum;
-                continue;
-            }
-            double p = exp(score - maximum);
-            sum += p;
-            for (size_t c = 0; c < head_size; c++)
-                out[c] += p * (double)qkv[j * stride + 2 * hidden + head * head_size + c];
-        }
-    for (size_t c = 0; c < head_size; c++)
-        out[c] /= sum;
+    for (size_t j = 0; j < key_count; j++) {
+        weights[j] /= sum;
+        for (size_t c = 0; c < head_size; c++)
+            out[c] += weights[j] * (double)values[j * step + c];
+    }
 }

@@ -24,9 +24,11 @@ double reference_dot(const float *a, const float *b, size_t k, double *magnitude
 void reference_layer_norm(const float *x, const float *weight, const float *bias, size_t hidden, double eps,
                           double *out);
 
-/* One query and head of attention over the keys of its sequence; qkv as in op_attention.h, rows begin..begin + length.
+/* One query of a head over the keys of its sequence: vectors of head_size floats, keys and values `step` floats apart.
+ * mask (key_count) or NULL; keys from `seen` on are dropped as well. weights (key_count): after softmax; out
+ * (head_size).
  */
-void reference_attention(const float *qkv, size_t heads, size_t head_size, size_t begin, size_t length,
-                         const int32_t *mask, size_t query, size_t head, double *out);
+void reference_attention(const float *query, const float *keys, const float *values, size_t step, size_t head_size,
+                         const int32_t *mask, size_t key_count, size_t seen, double *weights, double *out);
 
 #endif

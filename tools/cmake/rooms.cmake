@@ -25,7 +25,7 @@ endif()
 
 add_library(oberta_flags INTERFACE)
 target_link_libraries(oberta_flags INTERFACE oberta_warnings)
-target_compile_definitions(oberta_flags INTERFACE _POSIX_C_SOURCE=200809L CL_TARGET_OPENCL_VERSION=120
+target_compile_definitions(oberta_flags INTERFACE _POSIX_C_SOURCE=200809L _FILE_OFFSET_BITS=64 CL_TARGET_OPENCL_VERSION=120
                                                   OB_VERSION="${PROJECT_VERSION}")
 # Results must not depend on what the host compiler contracts or reorders.
 target_compile_options(oberta_flags INTERFACE -ffp-contract=off -fvisibility=hidden)
@@ -38,6 +38,10 @@ if(OBERTA_SANITIZE)
         target_link_options(oberta_flags INTERFACE -Wl,--no-as-needed)
         target_link_libraries(oberta_flags INTERFACE stdc++)
     endif()
+endif()
+if(OBERTA_FUZZ) # libFuzzer steers by what was covered
+    target_compile_options(oberta_flags INTERFACE -fsanitize=fuzzer-no-link)
+    target_link_options(oberta_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 set_property(GLOBAL PROPERTY OBERTA_ROOMS "")

@@ -2,9 +2,14 @@
 #ifndef OBERTA_BENCH_H
 #define OBERTA_BENCH_H
 
+#include <oberta/api.h>
 #include <oberta/checkpoint.h>
 #include <oberta/profile.h>
 #include <oberta/roberta_config.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Rows of known lengths. Token ids follow from row and position alone: (row * 7919 + position * 104729) %
  * (vocab_size - 4) + 4. Nothing is padded. */
@@ -17,8 +22,8 @@ typedef struct ob_workload {
 
 /* "32x128": 32 rows of 128 tokens. "mixed": 256 rows of exp(N(3.6, 0.8)) tokens, cut to 6..512, the same everywhere.
  * OB_ERR_USAGE for anything else. */
-ob_status ob_workload_parse(const char *text, ob_workload *out, ob_error *err);
-void ob_workload_release(ob_workload *workload);
+OB_API ob_status ob_workload_parse(const char *text, ob_workload *out, ob_error *err);
+OB_API void ob_workload_release(ob_workload *workload);
 
 typedef enum ob_bench_head {
     OB_BENCH_ENCODER,   /* the first token's hidden state of every row comes back */
@@ -27,11 +32,11 @@ typedef enum ob_bench_head {
 } ob_bench_head;
 
 /* NULL past the last. */
-const char *ob_bench_head_name(size_t head);
+OB_API const char *ob_bench_head_name(size_t head);
 
 /* Floating-point operations of a workload, an fma is 2: the matrix products and attention of real tokens, 2 (4 h^2 +
  * 2 h i) + 4 L h a layer and token; where the head runs 2 (h^2 + h v). */
-double ob_workload_flops(const ob_workload *workload, const ob_roberta_config *config, ob_bench_head head);
+OB_API double ob_workload_flops(const ob_workload *workload, const ob_roberta_config *config, ob_bench_head head);
 
 /* Tells what is being done (NULL: nothing new); false stops with OB_ERR_INTERRUPTED. */
 typedef struct ob_bench_watch {
@@ -49,11 +54,12 @@ typedef struct ob_bench_model {
     double open_seconds;
 } ob_bench_model;
 
-ob_status ob_bench_model_open(const char *folder, ob_bench_model *out, ob_error *err);
+OB_API ob_status ob_bench_model_open(const char *folder, ob_bench_model *out, ob_error *err);
 /* `shape` is a name that ob_roberta_config_known knows, or that of a config.json. OB_ERR_USAGE for one that is neither.
  * The weights go through a folder in $TMPDIR that is gone on return. */
-ob_status ob_bench_model_random(const char *shape, const ob_bench_watch *watch, ob_bench_model *out, ob_error *err);
-void ob_bench_model_release(ob_bench_model *model);
+OB_API ob_status ob_bench_model_random(const char *shape, const ob_bench_watch *watch, ob_bench_model *out,
+                                       ob_error *err);
+OB_API void ob_bench_model_release(ob_bench_model *model);
 
 typedef struct ob_bench_spec {
     ob_device *device;
@@ -118,11 +124,14 @@ typedef struct ob_bench_report {
 } ob_bench_report;
 
 /* A context of its own on the device. OB_ERR_USAGE for a workload with rows that are too long for the model. */
-ob_status ob_bench_run(const ob_bench_spec *spec, ob_bench_report *out, ob_error *err);
-void ob_bench_report_release(ob_bench_report *report);
+OB_API ob_status ob_bench_run(const ob_bench_spec *spec, ob_bench_report *out, ob_error *err);
+OB_API void ob_bench_report_release(ob_bench_report *report);
 
 /* Appends the launches as events of the trace format that Perfetto and Chrome read, one a line, comma between;
  * `process` tells devices apart. */
-void ob_bench_append_trace(const ob_bench_report *report, size_t process, ob_strbuf *out);
+OB_API void ob_bench_append_trace(const ob_bench_report *report, size_t process, ob_strbuf *out);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -4,22 +4,27 @@
 #ifndef OBERTA_JOB_H
 #define OBERTA_JOB_H
 
+#include <oberta/api.h>
 #include <oberta/device.h>
 #include <oberta/dtype.h>
 #include <oberta/error.h>
 #include <oberta/strbuf.h>
 #include <oberta/tokenizer.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* X(code, name, done here) */
-#define OB_TASK_MAP(X)                                             \
-    X(OB_TASK_FILL_MASK, "fill-mask", true)                        \
-    X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction", true)      \
-    X(OB_TASK_FORWARD, "forward", true)                            \
-    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", false)   \
-    X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification", false) \
-    X(OB_TASK_QUESTION_ANSWERING, "question-answering", false)     \
-    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", false)           \
-    X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood", false)
+#define OB_TASK_MAP(X)                                            \
+    X(OB_TASK_FILL_MASK, "fill-mask", true)                       \
+    X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction", true)     \
+    X(OB_TASK_FORWARD, "forward", true)                           \
+    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", true)   \
+    X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification", true) \
+    X(OB_TASK_QUESTION_ANSWERING, "question-answering", true)     \
+    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", true)           \
+    X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood", true)
 
 typedef enum ob_task {
 #define OB_TASK_ENUM(code, name, available) code,
@@ -27,7 +32,7 @@ typedef enum ob_task {
 #undef OB_TASK_ENUM
 } ob_task;
 
-const char *ob_task_name(ob_task task);
+OB_API const char *ob_task_name(ob_task task);
 
 typedef enum ob_input_format {
     OB_INPUT_AUTO, /* from the name's ending: .jsonl .ndjson .csv .tsv, else text; standard input: text */
@@ -62,6 +67,13 @@ typedef struct ob_pruned_head {
     size_t layer, head;
 } ob_pruned_head;
 
+/* What a row holds, by the job's task. */
+typedef enum ob_row_form {
+    OB_ROWS_OF_TEXTS, /* a text or a pair; in JSONL also choices, where there is no text */
+    OB_ROWS_OF_QUESTIONS,
+    OB_ROWS_OF_CHOICES
+} ob_row_form;
+
 typedef struct ob_input_spec {
     char *path; /* absolute or relative to the working directory; "-" is standard input */
     ob_input_format format;
@@ -71,6 +83,7 @@ typedef struct ob_input_spec {
     char *question_field, *context_field;     /* question-answering; NULL: "question", "context" */
     char *choices_field;                      /* multiple-choice, JSONL; NULL: "choices" */
     char *tensors_path;                       /* safetensors with encoder_hidden_states.<row>; NULL: none */
+    ob_row_form form;                         /* follows from the task */
 } ob_input_spec;
 
 typedef enum ob_forward_output {
@@ -81,6 +94,8 @@ typedef enum ob_forward_output {
     OB_FORWARD_ATTENTIONS = 16,
     OB_FORWARD_CROSS_ATTENTIONS = 32
 } ob_forward_output;
+
+#define OB_DOC_STRIDE_AUTO SIZE_MAX
 
 typedef struct ob_job {
     char *model_path; /* NULL: the demo model */
@@ -105,9 +120,11 @@ typedef struct ob_job {
         char **targets; /* NULL: none */
         size_t target_count;
         bool without_mask_error;
+        bool attentions; /* records bring their attention maps; no key of job files */
     } fill_mask;
     struct {
         ob_pooling pooling;
+        bool pooling_given; /* else a folder with modules.json gives the embedding that it describes */
         bool normalize;
     } feature_extraction;
     struct {
@@ -124,30 +141,36 @@ typedef struct ob_job {
         size_t stride; /* tokens that windows of a long text share; 0: no windows, texts are truncated */
     } token_classification;
     struct {
-        size_t top_k, max_seq_len, doc_stride, max_question_len, max_answer_len; /* 1, 384, 128, 64, 15 */
-        bool handle_impossible_answer, align_to_words;                           /* false, true */
+        size_t top_k, max_answer_len; /* 1, 15 */
+        size_t max_seq_len;           /* 0: 384, or less where model or tokenizer take less */
+        size_t doc_stride;            /* OB_DOC_STRIDE_AUTO: 128, or half of max_seq_len where that is less */
+        size_t max_question_len;      /* 0: not cut */
+        bool handle_impossible_answer, align_to_words; /* false, true */
     } question_answering;
     struct {
         bool token_scores; /* false */
     } pseudo_log_likelihood;
 } ob_job;
 
-void ob_job_default(ob_job *job); /* every default of the documentation, no inputs, output "-" */
-void ob_job_release(ob_job *job);
+OB_API void ob_job_default(ob_job *job); /* every default of the documentation, no inputs, output "-" */
+OB_API void ob_job_release(ob_job *job);
 
 /* Reads a job file and applies `overrides` ("batch.max_tokens=4096"). `path` "-" is standard input. All defects are
  * reported, one line each: "job.yaml:7:3: batch.max_token: unknown key; did you mean 'max_tokens'?". Paths inside come
  * out relative to the working directory. `out` is a job from ob_job_default, replaced on success. Errors:
  * OB_ERR_CONFIG, OB_ERR_IO. Nothing named by the job is opened. */
-ob_status ob_job_load(const char *path, const char *const *overrides, size_t override_count, ob_job *out,
-                      ob_error *err);
+OB_API ob_status ob_job_load(const char *path, const char *const *overrides, size_t override_count, ob_job *out,
+                             ob_error *err);
 
 /* The same from memory; `name` stands in messages, `folder` is what relative paths are relative to. */
-ob_status ob_job_parse(const char *text, size_t bytes, const char *name, const char *folder,
-                       const char *const *overrides, size_t override_count, ob_job *out, ob_error *err);
+OB_API ob_status ob_job_parse(const char *text, size_t bytes, const char *name, const char *folder,
+                              const char *const *overrides, size_t override_count, ob_job *out, ob_error *err);
 
 /* Appends a job file with every key, its default and a comment. `devices` is comment lines about the devices found
  * ("#   0  PoCL ...\n"), `model_path` NULL for the default's. */
-void ob_job_write_template(ob_strbuf *out, const char *devices, const char *model_path);
+OB_API void ob_job_write_template(ob_strbuf *out, const char *devices, const char *model_path);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -7,8 +7,13 @@
 #ifndef OBERTA_TUNE_H
 #define OBERTA_TUNE_H
 
+#include <oberta/api.h>
 #include <oberta/context.h>
 #include <oberta/roberta_config.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Where tables lie. Each may be NULL. In folders every *.txt is read, in the order of their names; later files win. */
 typedef struct ob_tuning_places {
@@ -19,8 +24,8 @@ typedef struct ob_tuning_places {
 
 /* Reads them. A mistake in `file` is an error with file and line, also when there is no such file; one in a folder's
  * file costs that file, with a warning. *out may be an empty table. */
-ob_status ob_tuning_open(const ob_tuning_places *places, ob_tuning **out, ob_error *err);
-void ob_tuning_close(ob_tuning *tuning); /* NULL is fine */
+OB_API ob_status ob_tuning_open(const ob_tuning_places *places, ob_tuning **out, ob_error *err);
+OB_API void ob_tuning_close(ob_tuning *tuning); /* NULL is fine */
 
 #define OB_TUNE_MARGIN     0.03 /* what a winner must gain over the default */
 #define OB_TUNE_M_CLASSES  5    /* of m, see README */
@@ -33,7 +38,8 @@ typedef struct ob_tune_shape {
 } ob_tune_shape;
 
 /* The products of a model, each once; `out` has room for OB_TUNE_MAX_SHAPES. Returns their number. */
-size_t ob_tune_shapes(const ob_roberta_config *config, ob_tune_shape *out);
+OB_API size_t ob_tune_shapes(const ob_roberta_config *config, ob_tune_shape *out);
+
 typedef enum ob_tune_state {
     OB_TUNE_OPEN,    /* time ran out before it */
     OB_TUNE_KEPT,    /* measured by an earlier run */
@@ -76,7 +82,11 @@ typedef struct ob_tune_options {
 /* Measures `shapes` on `device`; results[i] belongs to shapes[i]. The output is replaced as a whole after each shape;
  * its comments and other devices' entries stay. OB_OK also where time ran out (results say so); OB_ERR_INTERRUPTED with
  * the finished shapes written; OB_ERR_CONFIG for an output that is not a table of this version. */
-ob_status ob_tune_run(ob_device *device, const ob_tune_shape *shapes, size_t count, const ob_tune_options *options,
-                      ob_tune_progress_fn progress, void *user, ob_tune_result *results, ob_error *err);
+OB_API ob_status ob_tune_run(ob_device *device, const ob_tune_shape *shapes, size_t count,
+                             const ob_tune_options *options, ob_tune_progress_fn progress, void *user,
+                             ob_tune_result *results, ob_error *err);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -3,9 +3,14 @@
 #ifndef OBERTA_WRITER_H
 #define OBERTA_WRITER_H
 
+#include <oberta/api.h>
 #include <oberta/job.h>
 #include <oberta/strbuf.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef struct ob_prediction {
     float score;
@@ -79,6 +84,10 @@ typedef struct ob_record {
     const char *const *tokens;
     const char *text;
     size_t text_bytes;
+    /* MASKS, PREDICTION, where job.fill_mask.attentions: the row's own tokens and what they attend to; else NULL */
+    size_t input_token_count;
+    const char *const *input_tokens;
+    const ob_named_array *attentions; /* (layers, heads, input_token_count, input_token_count) */
     /* LABELS: best first. JSON "label" and "score" of the best; "labels": [{"label","score"}] too unless the job asks
      * for one. */
     size_t label_count;
@@ -92,7 +101,7 @@ typedef struct ob_record {
     size_t answer_count;
     const ob_answer *answers;
     bool as_list; /* LABELS, ANSWERS: the job asks for several */
-    /* CHOICE: JSON "choice": index of the best, "score", "scores": [softmax], "logits": [...] */
+    /* CHOICE, at least one: JSON "choice": index of the best, "score", "scores": [softmax], "logits": [...] */
     size_t choice_count;
     const float *choice_scores, *choice_logits;
     /* SCORE: JSON "score": sum of log-probabilities, "token_count" of those summed, "token_scores": [...] where wanted,
@@ -114,23 +123,30 @@ typedef struct ob_writer ob_writer;
 
 /* `format` is not AUTO (ob_output_format_resolve). `path` "-": standard output. Refuses an existing file unless
  * `overwrite`. Which records a format can take: JSONL all (ARRAYS as nested lists), CSV all but ARRAYS, safetensors
- * EMBEDDING and ARRAYS, npy EMBEDDING; error rows are left out of safetensors and npy (a warning is logged). */
-ob_status ob_writer_create(const char *path, ob_output_format format, bool overwrite, ob_writer **out, ob_error *err);
-ob_status ob_writer_write(ob_writer *writer, const ob_record *record, ob_error *err);
+ * EMBEDDING and ARRAYS, npy EMBEDDING. Error rows are rows of NaN in npy, whose index is the row, and left out of
+ * safetensors, whose tensors have the row's number (a warning is logged for both). */
+OB_API ob_status ob_writer_create(const char *path, ob_output_format format, bool overwrite, ob_writer **out,
+                                  ob_error *err);
+OB_API ob_status ob_writer_write(ob_writer *writer, const ob_record *record, ob_error *err);
 /* Completes the file (fsync, rename). */
-ob_status ob_writer_commit(ob_writer *writer, ob_error *err);
+OB_API ob_status ob_writer_commit(ob_writer *writer, ob_error *err);
 /* Removes what is not committed. */
-void ob_writer_destroy(ob_writer *writer);
+OB_API void ob_writer_destroy(ob_writer *writer);
 
 /* The format that a name's ending asks for; false where it says nothing. */
-bool ob_output_format_from_path(const char *path, ob_output_format *out);
-const char *ob_output_format_name(ob_output_format format);
+OB_API bool ob_output_format_from_path(const char *path, ob_output_format *out);
+OB_API const char *ob_output_format_name(ob_output_format format);
 /* True where `format` can take `kind`. */
-bool ob_output_format_takes(ob_output_format format, ob_record_kind kind);
+OB_API bool ob_output_format_takes(ob_output_format format, ob_record_kind kind);
 
 /* Appends `text` as a JSON string, quotes included, ASCII control characters, U+2028 and U+2029 escaped. */
-void ob_json_append_string(ob_strbuf *out, const char *text, size_t bytes);
+OB_API void ob_json_append_string(ob_strbuf *out, const char *text, size_t bytes);
 /* The shortest decimal that reads back as the same float, "1.0" rather than "1"; NaN and infinities as null. */
-void ob_json_append_float(ob_strbuf *out, float value);
+OB_API void ob_json_append_float(ob_strbuf *out, float value);
+/* The same for a double. */
+OB_API void ob_json_append_double(ob_strbuf *out, double value);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -23,8 +23,9 @@ typedef struct ob_attention_desc {
     size_t max_tokens, max_sequences; /* of a batch: sizes what plan needs on the device */
     size_t row_tile;                  /* of dst: 1, or the device's own (ob_gemm_row_tile), which strip and ref can */
     bool causal;             /* query i sees keys j <= i alone: a later key gets -FLT_MAX added, as a dropped one */
-    size_t max_cross_tokens; /* > 0: cross-attention; queries of one text, keys and values of another, so many at most
-                                of a batch and of a sequence */
+    size_t max_cross_tokens; /* > 0: cross-attention, never causal; queries of one text, keys and values of another, so
+                                many at most of a batch */
+    size_t max_cross_sequence; /* the longest of those texts; 0: max_cross_tokens */
     ob_attention_variant variant;
     size_t queries; /* of a work-group of online; 0: by the device; for tests and tools */
 } ob_attention_desc;
@@ -42,8 +43,9 @@ size_t ob_attention_workspace_bytes(const ob_attention *op);
  * last is total_tokens), in host memory. Uploads the work list; serves all layers until the next plan. */
 ob_status ob_attention_plan(ob_attention *op, const int32_t *cu_seqlens, size_t sequence_count, ob_error *err);
 
-/* `key_mask` (total_tokens) int32, 1 keep, 0 drop, or NULL where every token is kept. A dropped key gets -FLT_MAX added
- * to its score, so a sequence without any kept key attends to all of its keys alike. */
+/* `key_mask` (total_tokens) int32, 1 keep, 0 drop, or NULL where every token is kept. A dropped key, or a later one,
+ * gets -FLT_MAX added to its score once, so a query that may see no key at all (a sequence without any kept key;
+ * causal, those before the first kept key) attends to all keys of its sequence alike, later ones too. */
 ob_status ob_attention_enqueue(const ob_attention *op, const ob_buffer *qkv, const ob_buffer *key_mask,
                                ob_buffer *workspace, ob_buffer *dst, ob_error *err);
 
@@ -56,7 +58,8 @@ ob_status ob_attention_enqueue_cross(const ob_attention *op, const ob_buffer *q,
                                      const ob_buffer *key_mask, ob_buffer *workspace, ob_buffer *dst, ob_error *err);
 
 /* Factors of heads after softmax (head_mask): element s * heads + h of `factors`, from element `first` on, belongs to
- * head h of the planned sequence s. Multiplies what enqueue put into dst. */
+ * head h of the planned sequence s. Multiplies what enqueue put into dst. The first use of factors or maps builds their
+ * program. */
 ob_status ob_attention_enqueue_factors(const ob_attention *op, const ob_buffer *factors, size_t first, ob_buffer *dst,
                                        ob_error *err);
 
@@ -65,5 +68,8 @@ ob_status ob_attention_enqueue_factors(const ob_attention *op, const ob_buffer *
 ob_status ob_attention_enqueue_maps(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv,
                                     const ob_buffer *key_mask, const ob_buffer *factors, size_t first, ob_buffer *maps,
                                     ob_error *err);
+
+/* Elements of `maps` for the planned batch: heads * (the sum of length * keys). */
+uint64_t ob_attention_maps_elements(const ob_attention *op);
 
 #endif

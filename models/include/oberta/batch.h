@@ -5,10 +5,15 @@
 #ifndef OBERTA_BATCH_H
 #define OBERTA_BATCH_H
 
+#include <oberta/api.h>
 #include <oberta/error.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Outputs that can be wanted of a batch, or-ed. */
 typedef enum ob_want {
@@ -34,7 +39,7 @@ typedef enum ob_want {
     (OB_WANT_CLS | OB_WANT_MAX | OB_WANT_MEAN | OB_WANT_MEAN_SQRT_LEN | OB_WANT_WEIGHTED_MEAN | OB_WANT_LAST_TOKEN)
 
 /* The poolings in `want`, so many vectors a sequence. */
-size_t ob_want_pooled_count(unsigned want);
+OB_API size_t ob_want_pooled_count(unsigned want);
 
 typedef struct ob_batch {
     unsigned want; /* of ob_want */
@@ -45,7 +50,8 @@ typedef struct ob_batch {
     int32_t *position_ids;   /* (token_count) */
     int32_t *token_type_ids; /* (token_count) */
     int32_t *attention_mask; /* (token_count) 1 keep, 0 drop; NULL: all kept */
-    float *head_mask;        /* (sequence_count, layers, heads) factors of attention after softmax; NULL: ones */
+    float *head_mask;        /* (sequence_count, layers, heads) finite factors of attention after softmax, of
+                                cross-attention too; NULL: ones */
     size_t position_count;
     int32_t *positions;  /* (position_count) indices into the flat tokens, for what the LM head gives */
     int32_t *target_ids; /* (position_count) for TARGET_SCORES, else NULL */
@@ -73,9 +79,12 @@ typedef struct ob_result {
     uint64_t device_ns;   /* wall time from the first enqueue to the last download */
 } ob_result;
 
-void ob_result_release(ob_result *result);
+OB_API void ob_result_release(ob_result *result);
 
 /* RoBERTa's position ids: pad + 1, pad + 2, ... over the tokens that are not `pad`, which themselves get `pad`. */
-void ob_position_ids(const int32_t *input_ids, size_t count, int32_t pad_token_id, int32_t *position_ids);
+OB_API void ob_position_ids(const int32_t *input_ids, size_t count, int32_t pad_token_id, int32_t *position_ids);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -2,11 +2,16 @@
 #ifndef OBERTA_ROBERTA_CONFIG_H
 #define OBERTA_ROBERTA_CONFIG_H
 
+#include <oberta/api.h>
 #include <oberta/error.h>
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* The classes of transformers by what they put on the encoder. */
 typedef enum ob_head {
@@ -46,21 +51,26 @@ typedef struct ob_roberta_config {
 } ob_roberta_config;
 
 /* Every defect of the file is listed, a line each ("config.json: key: value: rule"). Errors: OB_ERR_MODEL,
- * OB_ERR_UNSUPPORTED (a key asks for something that is not there: relative positions, is_decoder, pruned_heads, ...).
- */
-ob_status ob_roberta_config_load(const char *folder, ob_roberta_config *out, ob_error *err);
+ * OB_ERR_UNSUPPORTED (a key asks for something that is not there: relative positions, quantisation, another family,
+ * ...). `out` is written on success only; release it with ob_roberta_config_release. */
+OB_API ob_status ob_roberta_config_load(const char *folder, ob_roberta_config *out, ob_error *err);
 
 /* The same from memory; `name` stands in messages. */
-ob_status ob_roberta_config_parse(const char *text, size_t bytes, const char *name, ob_roberta_config *out,
-                                  ob_error *err);
+OB_API ob_status ob_roberta_config_parse(const char *text, size_t bytes, const char *name, ob_roberta_config *out,
+                                         ob_error *err);
 
 /* The sizes of a published model, with a masked-LM head: roberta-base, roberta-large, distilroberta-base,
  * codebert-base, xlm-roberta-base. OB_ERR_USAGE for another name, with the list. */
-ob_status ob_roberta_config_known(const char *name, ob_roberta_config *out, ob_error *err);
-/* Prunes one more head. OB_ERR_CONFIG for one that the model does not have, or the last of a layer. */
-ob_status ob_roberta_config_prune(ob_roberta_config *config, size_t layer, size_t head, ob_error *err);
-void ob_roberta_config_release(ob_roberta_config *config);
+OB_API ob_status ob_roberta_config_known(const char *name, ob_roberta_config *out, ob_error *err);
+/* Prunes one more head; one that is pruned already stays so. OB_ERR_CONFIG for one that the model does not have, or the
+ * last of a layer. */
+OB_API ob_status ob_roberta_config_prune(ob_roberta_config *config, size_t layer, size_t head, ob_error *err);
+/* Frees labels and pruned_heads; a config without them, or released before, is fine. */
+OB_API void ob_roberta_config_release(ob_roberta_config *config);
 /* The longest sequence, special tokens included: max_position_embeddings - pad_token_id - 1. */
-size_t ob_roberta_config_max_length(const ob_roberta_config *config);
+OB_API size_t ob_roberta_config_max_length(const ob_roberta_config *config);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -5,23 +5,30 @@
 #ifndef OBERTA_TOKENIZER_H
 #define OBERTA_TOKENIZER_H
 
+#include <oberta/api.h>
 #include <oberta/error.h>
 #include <oberta/strbuf.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct ob_tokenizer ob_tokenizer;
 typedef struct ob_tokenizer_cache ob_tokenizer_cache;
 
-/* Reads vocab.json and merges.txt, and what tokenizer_config.json and special_tokens_map.json say of special tokens and
- * add_prefix_space. Errors: OB_ERR_MODEL with file, place and rule; defects are listed together. */
-ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err);
-void ob_tokenizer_close(ob_tokenizer *tokenizer);
+/* Reads tokenizer.json, or, where there is none, vocab.json and merges.txt; and what tokenizer_config.json,
+ * special_tokens_map.json and added_tokens.json say, with the precedence of transformers 4. Errors: OB_ERR_MODEL, and
+ * OB_ERR_UNSUPPORTED for tokenizers that are not a byte-level BPE with RoBERTa's special tokens, with file, place and
+ * rule; defects of a file are listed together. */
+OB_API ob_status ob_tokenizer_open(const char *folder, ob_tokenizer **out, ob_error *err);
+OB_API void ob_tokenizer_close(ob_tokenizer *tokenizer);
 
 /* Words met before, bounded; NULL: no memory. */
-ob_tokenizer_cache *ob_tokenizer_cache_create(void);
-void ob_tokenizer_cache_destroy(ob_tokenizer_cache *cache);
+OB_API ob_tokenizer_cache *ob_tokenizer_cache_create(void);
+OB_API void ob_tokenizer_cache_destroy(ob_tokenizer_cache *cache);
 
 typedef enum ob_truncation {
     OB_TRUNCATION_NONE, /* never cut */
@@ -40,7 +47,9 @@ typedef struct ob_encode_options {
     bool details;      /* offsets, special_tokens_mask, word_ids, sequence_ids */
 } ob_encode_options;
 
-void ob_encode_options_default(ob_encode_options *options); /* special tokens, no truncation, no details */
+OB_API void ob_encode_options_default(ob_encode_options *options); /* special tokens, no truncation, no details */
+/* The same with the folder's own truncation_side and split_special_tokens. */
+OB_API void ob_tokenizer_options(const ob_tokenizer *tokenizer, ob_encode_options *options);
 
 /* One encoded text or pair. Arrays are reused by the next encode into the same struct; free with ob_encoding_release.
  */
@@ -58,39 +67,47 @@ typedef struct ob_encoding {
     {                                      \
         0, 0, NULL, NULL, NULL, NULL, NULL \
     }
-void ob_encoding_release(ob_encoding *encoding);
+OB_API void ob_encoding_release(ob_encoding *encoding);
 
 /* `pair` NULL: a single text; an empty pair is a pair. `cache` may be NULL. Linear time but for a logarithm. Errors:
  * OB_ERR_INPUT with the byte offset of invalid UTF-8, or of a text that cannot be cut as asked; OB_ERR_OUT_OF_MEMORY.
  */
-ob_status ob_tokenizer_encode(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text, size_t bytes,
-                              const char *pair, size_t pair_bytes, const ob_encode_options *options, ob_encoding *out,
-                              ob_error *err);
+OB_API ob_status ob_tokenizer_encode(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text,
+                                     size_t bytes, const char *pair, size_t pair_bytes,
+                                     const ob_encode_options *options, ob_encoding *out, ob_error *err);
 
 /* A text or pair that is too long as several windows (transformers: return_overflowing_tokens): all hold max_length
  * tokens or less, the first what ob_tokenizer_encode gives, the others the rest, each with the special tokens and with
- * the sequence that is not cut. */
+ * the sequence that is not cut. Where both are cut, every window of the first text meets every one of the second. A
+ * text of which nothing stays has one more window, uncut, as the reference has it. */
 typedef struct ob_encoding_list {
     size_t count, capacity;
     ob_encoding *windows; /* (capacity), of which `count` are filled */
 } ob_encoding_list;
 
-void ob_encoding_list_release(ob_encoding_list *list);
+OB_API void ob_encoding_list_release(ob_encoding_list *list);
 
-/* As ob_tokenizer_encode; windows are reused by the next call. A stride that leaves no room is OB_ERR_INPUT. */
-ob_status ob_tokenizer_encode_windows(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text,
-                                      size_t bytes, const char *pair, size_t pair_bytes,
-                                      const ob_encode_options *options, ob_encoding_list *out, ob_error *err);
+/* As ob_tokenizer_encode; windows are reused by the next call. OB_ERR_INPUT: a stride that leaves no room, or windows
+ * of more than 2^25 tokens in all. */
+OB_API ob_status ob_tokenizer_encode_windows(const ob_tokenizer *tokenizer, ob_tokenizer_cache *cache, const char *text,
+                                             size_t bytes, const char *pair, size_t pair_bytes,
+                                             const ob_encode_options *options, ob_encoding_list *out, ob_error *err);
 
 /* Appends the text of the ids; ids that the vocabulary lacks are left out, bytes that are no UTF-8 become U+FFFD. */
-ob_status ob_tokenizer_decode(const ob_tokenizer *tokenizer, const int32_t *ids, size_t count, bool skip_special_tokens,
-                              bool clean_up_spaces, ob_strbuf *out, ob_error *err);
+OB_API ob_status ob_tokenizer_decode(const ob_tokenizer *tokenizer, const int32_t *ids, size_t count,
+                                     bool skip_special_tokens, bool clean_up_spaces, ob_strbuf *out, ob_error *err);
+
+/* The two halves of decoding, for strings rather than ids: appends the bytes that a vocabulary string ("Ġthe",
+ * well-formed UTF-8) stands for, one with characters that map no byte standing for itself; appends bytes as text, with
+ * U+FFFD for those that are no UTF-8. */
+OB_API void ob_tokenizer_token_to_bytes(const char *token, size_t bytes, ob_strbuf *out);
+OB_API void ob_tokenizer_bytes_to_text(const char *bytes, size_t count, ob_strbuf *out);
 
 /* The vocabulary's string of an id (mapped characters, "Ġthe"), NULL for an id that it lacks. */
-const char *ob_tokenizer_token(const ob_tokenizer *tokenizer, int32_t id);
+OB_API const char *ob_tokenizer_token(const ob_tokenizer *tokenizer, int32_t id);
 /* The id of a vocabulary string, -1 where it is absent. */
-int32_t ob_tokenizer_id(const ob_tokenizer *tokenizer, const char *token);
-bool ob_tokenizer_is_special(const ob_tokenizer *tokenizer, int32_t id);
+OB_API int32_t ob_tokenizer_id(const ob_tokenizer *tokenizer, const char *token);
+OB_API bool ob_tokenizer_is_special(const ob_tokenizer *tokenizer, int32_t id);
 
 typedef enum ob_special_token {
     OB_TOKEN_BOS, /* <s>, also cls */
@@ -100,11 +117,23 @@ typedef enum ob_special_token {
     OB_TOKEN_MASK,
     OB_SPECIAL_TOKEN_COUNT
 } ob_special_token;
-int32_t ob_tokenizer_special_id(const ob_tokenizer *tokenizer, ob_special_token which);
+/* -1 where the folder names none and the vocabulary lacks the usual one. */
+OB_API int32_t ob_tokenizer_special_id(const ob_tokenizer *tokenizer, ob_special_token which);
 
-size_t ob_tokenizer_vocab_size(const ob_tokenizer *tokenizer); /* tokens, added ones included */
-int32_t ob_tokenizer_max_id(const ob_tokenizer *tokenizer);
+OB_API size_t ob_tokenizer_vocab_size(const ob_tokenizer *tokenizer); /* tokens, added ones included */
+/* The greatest id that any text can give. */
+OB_API int32_t ob_tokenizer_max_id(const ob_tokenizer *tokenizer);
+/* tokenizer_config.json's padding_side is left; its clean_up_tokenization_spaces (false where it says nothing). */
+OB_API bool ob_tokenizer_pads_left(const ob_tokenizer *tokenizer);
+OB_API bool ob_tokenizer_cleans_up_spaces(const ob_tokenizer *tokenizer);
 /* tokenizer_config.json's model_max_length; 0 where it sets no limit. */
-size_t ob_tokenizer_model_max_length(const ob_tokenizer *tokenizer);
+OB_API size_t ob_tokenizer_model_max_length(const ob_tokenizer *tokenizer);
+OB_API bool ob_tokenizer_adds_prefix_space(const ob_tokenizer *tokenizer);
+OB_API bool ob_tokenizer_trims_offsets(const ob_tokenizer *tokenizer);
+/* Tokens that are looked for before the pattern. */
+OB_API size_t ob_tokenizer_added_count(const ob_tokenizer *tokenizer);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

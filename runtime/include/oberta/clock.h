@@ -2,7 +2,16 @@
 #ifndef OBERTA_CLOCK_H
 #define OBERTA_CLOCK_H
 
-/* Seconds of a monotonic clock, from an arbitrary start. */
-double ob_clock_seconds(void);
+#include <oberta/api.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Seconds of a monotonic clock, from an arbitrary start. */
+OB_API double ob_clock_seconds(void);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -4,6 +4,7 @@
 #ifndef OBERTA_CONTEXT_H
 #define OBERTA_CONTEXT_H
 
+#include <oberta/api.h>
 #include <oberta/device.h>
 #include <oberta/error.h>
 
@@ -22,19 +23,20 @@ typedef struct ob_context_options {
     const ob_tuning *tuning;  /* for operators that choose by it; NULL: none; must outlive the context */
 } ob_context_options;
 
-void ob_context_options_default(ob_context_options *options);
+OB_API void ob_context_options_default(ob_context_options *options);
 
 /* `device` must outlive the context. Errors: OB_ERR_DEVICE, OB_ERR_OUT_OF_MEMORY. */
-ob_status ob_context_create(ob_device *device, const ob_context_options *options, ob_context **out, ob_error *err);
-void ob_context_destroy(ob_context *ctx);
+OB_API ob_status ob_context_create(ob_device *device, const ob_context_options *options, ob_context **out,
+                                   ob_error *err);
+OB_API void ob_context_destroy(ob_context *ctx);
 
-const ob_device_info *ob_context_device(const ob_context *ctx);
-const ob_tuning *ob_context_tuning(const ob_context *ctx);
+OB_API const ob_device_info *ob_context_device(const ob_context *ctx);
+OB_API const ob_tuning *ob_context_tuning(const ob_context *ctx);
 
 /* Hands everything enqueued so far to the device without waiting. */
-ob_status ob_context_flush(ob_context *ctx, ob_error *err);
+OB_API ob_status ob_context_flush(ob_context *ctx, ob_error *err);
 /* Waits until everything enqueued is done; reports what failed on the device since the last wait. */
-ob_status ob_context_finish(ob_context *ctx, ob_error *err);
+OB_API ob_status ob_context_finish(ob_context *ctx, ob_error *err);
 
 typedef struct ob_context_stats {
     unsigned programs_built, programs_cached; /* from source; from the cache on disk */
@@ -42,7 +44,7 @@ typedef struct ob_context_stats {
     uint64_t buffer_bytes, buffer_peak_bytes; /* device memory held through buffer.h */
     uint64_t kernels_enqueued;
 } ob_context_stats;
-void ob_context_get_stats(const ob_context *ctx, ob_context_stats *out);
+OB_API void ob_context_get_stats(const ob_context *ctx, ob_context_stats *out);
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 #ifndef OBERTA_DEVICE_H
 #define OBERTA_DEVICE_H
 
+#include <oberta/api.h>
 #include <oberta/error.h>
 #include <oberta/strbuf.h>
 #include <stdbool.h>
@@ -67,23 +68,23 @@ typedef struct ob_device_list ob_device_list;
 /* Every device of every platform that the ICD loader knows, usable or not. A loader without any platform is
  * OB_ERR_NO_DEVICE with the Debian package that would give one; platforms without devices are listed by
  * ob_device_list_empty_platform. */
-ob_status ob_device_list_create(ob_device_list **out, ob_error *err);
-void ob_device_list_destroy(ob_device_list *list);
-size_t ob_device_list_count(const ob_device_list *list);
-ob_device *ob_device_list_get(const ob_device_list *list, size_t index);
+OB_API ob_status ob_device_list_create(ob_device_list **out, ob_error *err);
+OB_API void ob_device_list_destroy(ob_device_list *list);
+OB_API size_t ob_device_list_count(const ob_device_list *list);
+OB_API ob_device *ob_device_list_get(const ob_device_list *list, size_t index);
 /* Names of platforms that have no device; NULL past the last. */
-const char *ob_device_list_empty_platform(const ob_device_list *list, size_t index);
+OB_API const char *ob_device_list_empty_platform(const ob_device_list *list, size_t index);
 
-const ob_device_info *ob_device_get_info(const ob_device *device);
+OB_API const ob_device_info *ob_device_get_info(const ob_device *device);
 
 /* Compiles and runs small kernels with known answers and fills capabilities, usable, why_not. A second call does
  * nothing. A device that fails is not an error: it is not usable, and why_not says what it did. Not thread-safe. */
-void ob_device_probe(ob_device *device);
+OB_API void ob_device_probe(ob_device *device);
 
-const char *ob_device_type_name(ob_device_type type); /* "cpu", "gpu", "accelerator", "other" */
+OB_API const char *ob_device_type_name(ob_device_type type); /* "cpu", "gpu", "accelerator", "other" */
 
 /* A rough rate in GFLOPS of fp32 from units, clock and vector width; it orders devices, it promises nothing. */
-double ob_device_estimated_gflops(const ob_device_info *info);
+OB_API double ob_device_estimated_gflops(const ob_device_info *info);
 
 /* What a user asks for. Text fields are substrings, compared without case; NULL means any. */
 typedef struct ob_device_pattern {
@@ -101,23 +102,23 @@ typedef struct ob_device_selector {
 } ob_device_selector;
 
 /* The selector for `auto`. */
-void ob_device_selector_default(ob_device_selector *selector);
-void ob_device_selector_release(ob_device_selector *selector);
+OB_API void ob_device_selector_default(ob_device_selector *selector);
+OB_API void ob_device_selector_release(ob_device_selector *selector);
 
 /* Sets one key from its text ("type", "gpu"), in `pattern`. OB_ERR_USAGE for an unknown key (with the nearest known
  * one) or a bad value; the message has no position, the caller prefixes its own. */
-ob_status ob_device_pattern_set(ob_device_pattern *pattern, const char *key, const char *value, ob_error *err);
+OB_API ob_status ob_device_pattern_set(ob_device_pattern *pattern, const char *key, const char *value, ob_error *err);
 /* The keys of a pattern in the order of the documentation; NULL past the last. "requires" takes names joined by '+'. */
-const char *ob_device_pattern_key(size_t index);
+OB_API const char *ob_device_pattern_key(size_t index);
 
 /* The short form of the command line: auto, cpu, gpu, accelerator, an index, or key=value pairs joined by commas. */
-ob_status ob_device_selector_parse(const char *text, ob_device_selector *out, ob_error *err);
+OB_API ob_status ob_device_selector_parse(const char *text, ob_device_selector *out, ob_error *err);
 
 /* The best usable device that fits: GPUs before CPUs (other types last), then the higher estimated rate, then the lower
  * index. Probes only the devices that fit otherwise, best first. `why` (may be NULL) gets one clause: how it was
  * chosen. No match is OB_ERR_NO_DEVICE, listing every device with the key that ruled it out. */
-ob_status ob_device_select(ob_device_list *list, const ob_device_selector *selector, ob_device **out, ob_strbuf *why,
-                           ob_error *err);
+OB_API ob_status ob_device_select(ob_device_list *list, const ob_device_selector *selector, ob_device **out,
+                                  ob_strbuf *why, ob_error *err);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 #ifndef OBERTA_DTYPE_H
 #define OBERTA_DTYPE_H
 
+#include <oberta/api.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,18 +34,18 @@ typedef enum ob_dtype {
         OB_DTYPE_COUNT
 } ob_dtype;
 
-size_t ob_dtype_bytes(ob_dtype dtype);
-const char *ob_dtype_name(ob_dtype dtype); /* as safetensors writes it, "BF16" */
+OB_API size_t ob_dtype_bytes(ob_dtype dtype);
+OB_API const char *ob_dtype_name(ob_dtype dtype); /* as safetensors writes it, "BF16" */
 
 /* True for the types that ob_convert_to_f32 takes: F32 F16 BF16 F64. */
-bool ob_dtype_is_float(ob_dtype dtype);
+OB_API bool ob_dtype_is_float(ob_dtype dtype);
 
 /* dst[i] = float(src[i]). Exact for F32, F16 and BF16, subnormals, infinities and NaN included; F64 is rounded to
  * nearest even. `src` needs no alignment. */
-void ob_convert_to_f32(float *dst, const void *src, ob_dtype dtype, size_t count);
+OB_API void ob_convert_to_f32(float *dst, const void *src, ob_dtype dtype, size_t count);
 
 /* dst[i] = the bits of float16(src[i]), rounded to nearest even; above 65,519 is infinity, NaN stays NaN. */
-void ob_convert_to_f16(uint16_t *dst, const float *src, size_t count);
+OB_API void ob_convert_to_f16(uint16_t *dst, const float *src, size_t count);
 
 #ifdef __cplusplus
 }

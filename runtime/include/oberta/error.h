@@ -6,6 +6,7 @@
 #ifndef OBERTA_ERROR_H
 #define OBERTA_ERROR_H
 
+#include <oberta/api.h>
 #include <oberta/status.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,23 +29,24 @@ typedef struct ob_error {
 #endif
 
 /* Makes `err` say success. Every ob_error must pass through here before its first use. */
-void ob_error_clear(ob_error *err);
+OB_API void ob_error_clear(ob_error *err);
 
 /* Replaces status and text. Returns `status`. A text that is too long ends in "...". */
-ob_status ob_error_set(ob_error *err, ob_status status, const char *format, ...) OB_PRINTF(3, 4);
-ob_status ob_error_set_va(ob_error *err, ob_status status, const char *format, va_list args);
+OB_API ob_status ob_error_set(ob_error *err, ob_status status, const char *format, ...) OB_PRINTF(3, 4);
+OB_API ob_status ob_error_set_va(ob_error *err, ob_status status, const char *format, va_list args);
 
 /* As ob_error_set, with ": <text of errno_value>" at the end. */
-ob_status ob_error_set_errno(ob_error *err, ob_status status, int errno_value, const char *format, ...) OB_PRINTF(4, 5);
+OB_API ob_status ob_error_set_errno(ob_error *err, ob_status status, int errno_value, const char *format, ...)
+    OB_PRINTF(4, 5);
 
 /* Appends one more defect as a line of its own; the first one decides the status. Returns the status of `err`. */
-ob_status ob_error_add(ob_error *err, ob_status status, const char *format, ...) OB_PRINTF(3, 4);
+OB_API ob_status ob_error_add(ob_error *err, ob_status status, const char *format, ...) OB_PRINTF(3, 4);
 
 /* Puts "<task>: " before the text. */
-void ob_error_prefix(ob_error *err, const char *format, ...) OB_PRINTF(2, 3);
+OB_API void ob_error_prefix(ob_error *err, const char *format, ...) OB_PRINTF(2, 3);
 
 /* The status; OB_ERR_INTERNAL for NULL, so that a failing path never returns success. */
-ob_status ob_error_status(const ob_error *err);
+OB_API ob_status ob_error_status(const ob_error *err);
 
 #ifdef __cplusplus
 }

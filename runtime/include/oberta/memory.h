@@ -4,6 +4,7 @@
 #ifndef OBERTA_MEMORY_H
 #define OBERTA_MEMORY_H
 
+#include <oberta/api.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,31 +14,31 @@ extern "C" {
 #endif
 
 /* As malloc, calloc, realloc, free; a size of 0 gives a valid pointer. NULL when there is no memory. */
-void *ob_malloc(size_t bytes);
-void *ob_calloc(size_t count, size_t element_bytes);
-void *ob_realloc(void *pointer, size_t bytes);
-void ob_free(void *pointer);
+OB_API void *ob_malloc(size_t bytes);
+OB_API void *ob_calloc(size_t count, size_t element_bytes);
+OB_API void *ob_realloc(void *pointer, size_t bytes);
+OB_API void ob_free(void *pointer);
 
 /* realloc(pointer, count * element_bytes), NULL (and `pointer` untouched) where that wraps. */
-void *ob_realloc_array(void *pointer, size_t count, size_t element_bytes);
+OB_API void *ob_realloc_array(void *pointer, size_t count, size_t element_bytes);
 
 /* Grows a dynamic array for `needed` elements, doubling; false (array untouched) when there is no memory. */
-bool ob_array_reserve(void **array, size_t *capacity, size_t needed, size_t element_bytes);
+OB_API bool ob_array_reserve(void **array, size_t *capacity, size_t needed, size_t element_bytes);
 
 /* NUL-terminated copy of `bytes` bytes. */
-char *ob_strndup(const char *text, size_t bytes);
-char *ob_strdup(const char *text);
+OB_API char *ob_strndup(const char *text, size_t bytes);
+OB_API char *ob_strdup(const char *text);
 
 /* *out = a + b, a * b, or `value` rounded up to a multiple of `alignment` (> 0). False, and *out untouched, on
  * overflow. */
-bool ob_size_add(size_t a, size_t b, size_t *out);
-bool ob_size_mul(size_t a, size_t b, size_t *out);
-bool ob_size_align(size_t value, size_t alignment, size_t *out);
+OB_API bool ob_size_add(size_t a, size_t b, size_t *out);
+OB_API bool ob_size_mul(size_t a, size_t b, size_t *out);
+OB_API bool ob_size_align(size_t value, size_t alignment, size_t *out);
 
 /* The greatest resident set of this process so far, in bytes. */
-uint64_t ob_memory_peak_bytes(void);
+OB_API uint64_t ob_memory_peak_bytes(void);
 /* Counts the peak from now on, where the system lets it. */
-void ob_memory_reset_peak(void);
+OB_API void ob_memory_reset_peak(void);
 
 #ifdef __cplusplus
 }

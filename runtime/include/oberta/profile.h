@@ -2,6 +2,7 @@
 #ifndef OBERTA_PROFILE_H
 #define OBERTA_PROFILE_H
 
+#include <oberta/api.h>
 #include <oberta/context.h>
 
 #ifdef __cplusplus
@@ -16,8 +17,8 @@ typedef struct ob_profile_entry {
 } ob_profile_entry;
 
 /* Waits for the device, then gives one entry a kernel, greatest total first. *entries is freed with ob_free. */
-ob_status ob_profile_collect(ob_context *ctx, ob_profile_entry **entries, size_t *count, ob_error *err);
-void ob_profile_reset(ob_context *ctx);
+OB_API ob_status ob_profile_collect(ob_context *ctx, ob_profile_entry **entries, size_t *count, ob_error *err);
+OB_API void ob_profile_reset(ob_context *ctx);
 
 /* One launch, by the device's own clock. */
 typedef struct ob_profile_span {
@@ -26,10 +27,11 @@ typedef struct ob_profile_span {
 } ob_profile_span;
 
 /* From now on the first `limit` launches are kept one by one too; 0, as at first: none. Forgets those kept before. */
-void ob_profile_keep_spans(ob_context *ctx, size_t limit);
+OB_API void ob_profile_keep_spans(ob_context *ctx, size_t limit);
 /* Waits for the device, then gives what was kept, in order of launch. *spans is freed with ob_free. *left_out (may be
  * NULL): launches that the limit left no room for. */
-ob_status ob_profile_spans(ob_context *ctx, ob_profile_span **spans, size_t *count, uint64_t *left_out, ob_error *err);
+OB_API ob_status ob_profile_spans(ob_context *ctx, ob_profile_span **spans, size_t *count, uint64_t *left_out,
+                                  ob_error *err);
 
 #ifdef __cplusplus
 }

@@ -43,24 +43,6 @@ ob_status ob_program_create(ob_context *ctx, const char *label, const ob_source 
                             const ob_defines *defines, ob_program **out, ob_error *err);
 void ob_program_destroy(ob_program *program);
 
-/* The cache of compiled programs as a folder of files. Any trouble with it means a normal build, never an error. */
-typedef struct ob_cache_entry {
-    char name[48]; /* of its file */
-    uint64_t bytes;
-    int64_t used_at;  /* seconds since 1970 */
-    char label[64];   /* the program's label */
-    char device[128]; /* the device's name */
-    bool valid;       /* header and checksum agree */
-} ob_cache_entry;
-
-/* The folder that is used by default: $OBERTA_CACHE_DIR, else $XDG_CACHE_HOME/oberta, else $HOME/.cache/oberta. NULL
- * (with *why a literal) where there is no place that is ours alone to write. Free with ob_free. */
-char *ob_cache_default_folder(const char **why);
-/* Entries, most recently used first. *entries is freed with ob_free. A missing folder is an empty cache. */
-ob_status ob_cache_list(const char *folder, ob_cache_entry **entries, size_t *count, ob_error *err);
-/* Removes every entry (and nothing else); *bytes and *count say what went. */
-ob_status ob_cache_clear(const char *folder, uint64_t *bytes, size_t *count, ob_error *err);
-
 #ifdef __cplusplus
 }
 #endif

@@ -4,6 +4,8 @@
 #ifndef OBERTA_STATUS_H
 #define OBERTA_STATUS_H
 
+#include <oberta/api.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -32,13 +34,13 @@ typedef enum ob_status {
 } ob_status;
 
 /* The code's own name, "OB_ERR_IO". Never NULL. */
-const char *ob_status_name(ob_status status);
+OB_API const char *ob_status_name(ob_status status);
 
 /* One sentence for people. Never NULL. */
-const char *ob_status_text(ob_status status);
+OB_API const char *ob_status_text(ob_status status);
 
 /* What a program should exit with: 0, 1, 2, ... 75. */
-int ob_status_exit_code(ob_status status);
+OB_API int ob_status_exit_code(ob_status status);
 
 #ifdef __cplusplus
 }

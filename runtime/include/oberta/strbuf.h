@@ -5,6 +5,7 @@
 #ifndef OBERTA_STRBUF_H
 #define OBERTA_STRBUF_H
 
+#include <oberta/api.h>
 #include <oberta/error.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,15 +26,15 @@ typedef struct ob_strbuf {
         NULL, 0, 0, false \
     }
 
-void ob_strbuf_release(ob_strbuf *buf); /* frees and returns to the initial state */
-void ob_strbuf_clear(ob_strbuf *buf);   /* length 0, memory kept */
-void ob_strbuf_append(ob_strbuf *buf, const void *bytes, size_t count);
-void ob_strbuf_puts(ob_strbuf *buf, const char *text);
-void ob_strbuf_putc(ob_strbuf *buf, char c);
-void ob_strbuf_printf(ob_strbuf *buf, const char *format, ...) OB_PRINTF(2, 3);
+OB_API void ob_strbuf_release(ob_strbuf *buf); /* frees and returns to the initial state */
+OB_API void ob_strbuf_clear(ob_strbuf *buf);   /* length 0, memory kept */
+OB_API void ob_strbuf_append(ob_strbuf *buf, const void *bytes, size_t count);
+OB_API void ob_strbuf_puts(ob_strbuf *buf, const char *text);
+OB_API void ob_strbuf_putc(ob_strbuf *buf, char c);
+OB_API void ob_strbuf_printf(ob_strbuf *buf, const char *format, ...) OB_PRINTF(2, 3);
 
 /* The text, "" when nothing was appended. */
-const char *ob_strbuf_text(const ob_strbuf *buf);
+OB_API const char *ob_strbuf_text(const ob_strbuf *buf);
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,7 @@
 #ifndef OBERTA_UTF8_H
 #define OBERTA_UTF8_H
 
+#include <oberta/api.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,19 +13,19 @@ extern "C" {
 
 /* The byte offset of the first byte that is not well-formed UTF-8 (overlong, surrogate, above U+10FFFF, cut short);
  * `bytes` when all is well. */
-size_t ob_utf8_invalid_at(const char *text, size_t bytes);
+OB_API size_t ob_utf8_invalid_at(const char *text, size_t bytes);
 
 /* Decodes the code point at `text`; `text` must be well-formed and not at its end. *bytes gets 1..4. */
-uint32_t ob_utf8_decode(const char *text, size_t *bytes);
+OB_API uint32_t ob_utf8_decode(const char *text, size_t *bytes);
 
 /* Writes 1..4 bytes to `out`; returns how many. */
-size_t ob_utf8_encode(uint32_t code_point, char out[4]);
+OB_API size_t ob_utf8_encode(uint32_t code_point, char out[4]);
 
 /* True where `needle` occurs in `text`, ASCII letters compared without case. An empty needle occurs everywhere. */
-bool ob_text_contains_folded(const char *text, const char *needle);
+OB_API bool ob_text_contains_folded(const char *text, const char *needle);
 
 /* The candidate nearest to `word` by edit distance, or NULL where none is near enough to suggest. */
-const char *ob_text_nearest(const char *word, const char *const *candidates, size_t count);
+OB_API const char *ob_text_nearest(const char *word, const char *const *candidates, size_t count);
 
 #ifdef __cplusplus
 }
