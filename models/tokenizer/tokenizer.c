@@ -168,10 +168,15 @@ size_t ob_tokenizer_vocab_size(const ob_tokenizer *t)
 
 int32_t ob_tokenizer_max_id(const ob_tokenizer *t)
 {
-    size_t id = t->bpe.vocab.id_count;
-    while (id > 0 && t->bpe.vocab.tokens[id - 1].text == NULL)
-        id--;
-    return (int32_t)id - 1;
+    size_t count = t->bpe.vocab.id_count;
+    while (count > 0 && t->bpe.vocab.tokens[count - 1].text == NULL)
+        count--;
+    int32_t id = (int32_t)count - 1;
+    if (t->layout.special_tokens) { /* a post_processor's ids need not be in the vocabulary */
+        id = t->layout.cls > id ? t->layout.cls : id;
+        id = t->layout.sep > id ? t->layout.sep : id;
+    }
+    return id;
 }
 
 size_t ob_tokenizer_model_max_length(const ob_tokenizer *t)

@@ -35,6 +35,8 @@ static void trim_offset(const ob_tokenizer *t, ob__trim trim, bool is_first, siz
 static void move_tokens(const encoded *x, ob_encoding *out, size_t to, size_t from, size_t count)
 {
     const ob_encoding *in = x->whole;
+    if (count == 0) /* an empty text has no arrays */
+        return;
     memmove(out->ids + to, in->ids + from, count * sizeof *out->ids);
     if (!x->options->details)
         return;

@@ -117,7 +117,7 @@ cp "$demo/config.json" broken/
 printf 'x y z\n' >>broken/merges.txt
 expect 3 'merges.txt:[0-9]+: .x y z.: not two tokens' $program inspect broken
 printf '#version\nqqq zzz\n' >broken/merges.txt
-expect 3 'not in vocab.json' $program inspect broken
+expect 3 'not in the vocabulary' $program inspect broken
 
 # PyTorch's files: as published, and hostile ones, of which nothing is run and beside which nothing is opened
 bins="$data/goldens/container_f32"
@@ -294,6 +294,28 @@ expect 0 'usable' $program devices
 expect 0 '"usable":true' $program devices --json
 expect 0 '"input_ids":\[0,' $program tokenize -m "$demo" --json 'a b'
 expect 0 '"text":' sh -c "echo '{\"ids\":[0,5,2]}' | $program tokenize -m $demo --decode"
+tokenize() { # tokenize STATUS TEXT ROW [OPTION]: one row through --jsonl; quotes of the row are single ones
+    printf '%s\n' "$3" | tr "'" '"' >row.jsonl
+    expect "$1" "$2" sh -c "$program tokenize -m $demo ${4:---jsonl} <row.jsonl"
+}
+tokenize 0 '"overflow":\[\{"input_ids"' "{'text':'a b c d','options':{'truncation':true,'max_length':4,'return_overflowing_tokens':true}}"
+tokenize 0 '^\{"batch":\[\{"input_ids":\[0,[0-9]+,2,1,1,1\]' "{'text':['a','b c d'],'options':{'padding':true,'pad_to_multiple_of':6}}"
+tokenize 0 '"input_ids":\[1,1,0,[0-9]+,2\]' "{'text':'a','options':{'padding':'max_length','max_length':5,'padding_side':'left'}}"
+tokenize 0 '"sequence_ids":\[null,0,null,null,null\]' "{'text':'a','text_pair':''}"
+tokenize 4 'options.max_lenght: unknown; did you mean .max_length.' "{'text':'a','options':{'max_lenght':5}}"
+tokenize 4 'options.stride: an integer of at least 0' "{'text':'a','options':{'stride':-1}}"
+tokenize 4 'options.truncation: true, false' "{'text':'a','options':{'truncation':'middle'}}"
+tokenize 4 'is no multiple of 8' "{'text':'a','options':{'truncation':true,'padding':true,'max_length':12,'pad_to_multiple_of':8}}"
+tokenize 4 'a stride of 9 is more than' "{'text':'a b c d e f','options':{'truncation':true,'max_length':6,'stride':9}}"
+tokenize 4 'more than 33554432 tokens' "{'text':'a','options':{'padding':'max_length','max_length':99999999999}}"
+tokenize 4 'text_pair: a list of 2 strings' "{'text':['a','b'],'text_pair':['c']}"
+tokenize 4 'ids\[1\]: an integer' "{'ids':[0,'x']}" --decode
+mkdir tokenizer_only
+cp "$data"/tokenizer/tokenizer_json/*.json tokenizer_only/
+expect 0 '"tokens":\["<s>","a","</s>"\]' $program tokenize -m tokenizer_only --json a
+sed 's/"type": *"BPE"/"type":"Unigram"/' tokenizer_only/tokenizer.json >changed.json
+mv changed.json tokenizer_only/tokenizer.json
+expect 3 "tokenizer.json: model: type: 'Unigram' is not a byte-level BPE" $program tokenize -m tokenizer_only --json a
 expect 0 'max_tokens' $program init
 $program init made.yaml 2>/dev/null && sed -i 's/texts.jsonl/rows.jsonl/; s/predictions.jsonl/made.jsonl/' made.yaml
 expect 0 'done' $program run -m "$demo" made.yaml

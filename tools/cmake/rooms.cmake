@@ -39,6 +39,10 @@ if(OBERTA_SANITIZE)
         target_link_libraries(oberta_flags INTERFACE stdc++)
     endif()
 endif()
+if(OBERTA_FUZZ) # libFuzzer steers by what was covered
+    target_compile_options(oberta_flags INTERFACE -fsanitize=fuzzer-no-link)
+    target_link_options(oberta_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 set_property(GLOBAL PROPERTY OBERTA_ROOMS "")
 

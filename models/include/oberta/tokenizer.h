@@ -106,9 +106,11 @@ typedef enum ob_special_token {
     OB_TOKEN_MASK,
     OB_SPECIAL_TOKEN_COUNT
 } ob_special_token;
+/* -1 where the folder names none and the vocabulary lacks the usual one. */
 int32_t ob_tokenizer_special_id(const ob_tokenizer *tokenizer, ob_special_token which);
 
 size_t ob_tokenizer_vocab_size(const ob_tokenizer *tokenizer); /* tokens, added ones included */
+/* The greatest id that any text can give. */
 int32_t ob_tokenizer_max_id(const ob_tokenizer *tokenizer);
 /* tokenizer_config.json's padding_side is left; its clean_up_tokenization_spaces (false where it says nothing). */
 bool ob_tokenizer_pads_left(const ob_tokenizer *tokenizer);
