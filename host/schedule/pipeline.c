@@ -158,7 +158,7 @@ static ob_status open_threads(ob_pipeline *p, size_t threads, ob_error *err)
         threads = processors > 2 ? (size_t)processors - 1 : 1;
     }
     p->encoders = ob_calloc(threads, sizeof *p->encoders);
-    if (p->encoders == NULL || ob__parallel_create(threads, &p->parallel, err) != OB_OK)
+    if (p->encoders == NULL || ob_parallel_create(threads, &p->parallel, err) != OB_OK)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "cannot start %zu tokenizer threads", threads);
     for (size_t i = 0; i < threads; i++)
         if (!ob__item_encoder_init(&p->encoders[i]))
@@ -222,9 +222,9 @@ void ob_pipeline_destroy(ob_pipeline *p)
     if (p == NULL)
         return;
     if (p->parallel != NULL)
-        for (size_t i = 0; i < ob__parallel_threads(p->parallel); i++)
+        for (size_t i = 0; i < ob_parallel_threads(p->parallel); i++)
             ob__item_encoder_release(&p->encoders[i]);
-    ob__parallel_destroy(p->parallel);
+    ob_parallel_destroy(p->parallel);
     ob_free(p->encoders);
     ob__worker_destroy(p->worker);
     ob_free(p->task_context.targets);

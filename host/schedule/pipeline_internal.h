@@ -15,7 +15,7 @@ struct ob_pipeline {
     ob__task_context task_context;
     ob__item_limits item_limits;
     ob__worker *worker;
-    ob__parallel *parallel;
+    ob_parallel *parallel;
     ob__item_encoder *encoders; /* one a thread of `parallel` */
     ob__window_limits window_limits;
     ob_pipeline_info info;

@@ -5,10 +5,10 @@
 #ifndef OBERTA_SCHEDULE_WINDOW_H
 #define OBERTA_SCHEDULE_WINDOW_H
 
-#include "parallel.h"
 #include "tasks/item.h"
 #include "tasks/task.h"
 
+#include <oberta/parallel.h>
 #include <oberta/reader.h>
 #include <oberta/schedule.h>
 
@@ -44,7 +44,7 @@ typedef struct ob__window_tools {
     const ob__task_context *task_context;
     const ob__item_limits *item_limits;
     ob__item_encoder *encoders;
-    ob__parallel *parallel;
+    ob_parallel *parallel;
 } ob__window_tools;
 
 /* Tokenises all rows on all threads, then makes the schedule. */

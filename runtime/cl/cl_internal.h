@@ -47,6 +47,7 @@ struct ob_context {
     cl_command_queue queue;
     ob__program_cache *cache; /* NULL: none */
     ob__profiler *profiler;   /* NULL: not wanted */
+    ob_parallel *parallel;    /* NULL: not started */
     ob_context_stats stats;
 };
 

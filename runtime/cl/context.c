@@ -4,8 +4,10 @@
 #include <oberta/cl_interop.h>
 #include <oberta/log.h>
 #include <oberta/memory.h>
+#include <unistd.h>
 
 #define DEFAULT_CACHE_BYTES ((uint64_t)256 << 20)
+#define MAX_THREADS         8 /* more wait for memory */
 
 void ob_context_options_default(ob_context_options *options)
 {
@@ -64,6 +66,7 @@ void ob_context_destroy(ob_context *ctx)
         clFinish(ctx->queue);
         clReleaseCommandQueue(ctx->queue);
     }
+    ob_parallel_destroy(ctx->parallel);
     ob__profiler_destroy(ctx->profiler);
     ob__program_cache_close(ctx->cache);
     if (ctx->context != NULL)
@@ -79,6 +82,19 @@ const ob_device_info *ob_context_device(const ob_context *ctx)
 const ob_tuning *ob_context_tuning(const ob_context *ctx)
 {
     return ctx->options.tuning;
+}
+
+ob_parallel *ob_context_parallel(ob_context *ctx)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (ctx->parallel == NULL && processors > 1) {
+        ob_error err;
+        ob_error_clear(&err);
+        if (ob_parallel_create(processors < MAX_THREADS ? (size_t)processors : MAX_THREADS, &ctx->parallel, &err) !=
+            OB_OK)
+            ob_log(OB_LOG_INFO, "context", "one thread packs: %s", err.text);
+    }
+    return ctx->parallel;
 }
 
 ob_status ob_context_flush(ob_context *ctx, ob_error *err)

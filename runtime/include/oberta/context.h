@@ -6,6 +6,7 @@
 
 #include <oberta/device.h>
 #include <oberta/error.h>
+#include <oberta/parallel.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +31,10 @@ void ob_context_destroy(ob_context *ctx);
 
 const ob_device_info *ob_context_device(const ob_context *ctx);
 const ob_tuning *ob_context_tuning(const ob_context *ctx);
+
+/* Host threads for work on the way to the device, started when they are first asked for; NULL where there is one
+ * processor or no memory for more. They are the context's. */
+ob_parallel *ob_context_parallel(ob_context *ctx);
 
 /* Hands everything enqueued so far to the device without waiting. */
 ob_status ob_context_flush(ob_context *ctx, ob_error *err);
