@@ -45,7 +45,7 @@ ob_status ob_context_create(ob_device *device, const ob_context_options *options
     }
     if (options->profile && ob__profiler_create(&ctx->profiler, err) != OB_OK)
         goto fail;
-    if (options->cache_folder != NULL && (device->quirks & OB__QUIRK_NO_BINARY_CACHE) == 0) {
+    if (options->cache_folder != NULL) {
         ob_error cache_error;
         ob_error_clear(&cache_error);
         if (ob__program_cache_open(options->cache_folder, options->cache_max_bytes, &ctx->cache, &cache_error) != OB_OK)
