@@ -1,8 +1,8 @@
 /* Opens everything a job needs, in the order in which mistakes are cheapest to find. */
-#include "clock.h"
 #include "pipeline_internal.h"
 #include "tasks/sentence.h"
 
+#include <oberta/clock.h>
 #include <oberta/file.h>
 #include <oberta/memory.h>
 #include <string.h>
@@ -228,7 +228,7 @@ static ob_status open_threads(ob_pipeline *p, size_t threads, ob_error *err)
         threads = processors > 2 ? (size_t)processors - 1 : 1;
     }
     p->encoders = ob_calloc(threads, sizeof *p->encoders);
-    if (p->encoders == NULL || ob__parallel_create(threads, &p->parallel, err) != OB_OK)
+    if (p->encoders == NULL || ob_parallel_create(threads, &p->parallel, err) != OB_OK)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "cannot start %zu tokenizer threads", threads);
     for (size_t i = 0; i < threads; i++)
         if (!ob__item_encoder_init(&p->encoders[i]))
@@ -269,10 +269,10 @@ ob_status ob_pipeline_create(const ob_job *job, const char *default_model, const
         ob_error_set(err, OB_ERR_CONFIG, "task: '%s' is not available in this version", ob_task_name(job->task));
         goto fail;
     }
-    double begin = ob__seconds_now();
+    double begin = ob_clock_seconds();
     if (check_output(p, err) != OB_OK || open_tokenizer(p, err) != OB_OK)
         goto fail;
-    double tokenizer_seconds = ob__seconds_now() - begin;
+    double tokenizer_seconds = ob_clock_seconds() - begin;
     if (open_config(p, err) != OB_OK || open_task(p, err) != OB_OK || open_encoder_states(p, err) != OB_OK ||
         open_worker(p, options, err) != OB_OK || open_threads(p, options->tokenizer_threads, err) != OB_OK)
         goto fail;
@@ -290,9 +290,9 @@ void ob_pipeline_destroy(ob_pipeline *p)
     if (p == NULL)
         return;
     if (p->parallel != NULL)
-        for (size_t i = 0; i < ob__parallel_threads(p->parallel); i++)
+        for (size_t i = 0; i < ob_parallel_threads(p->parallel); i++)
             ob__item_encoder_release(&p->encoders[i]);
-    ob__parallel_destroy(p->parallel);
+    ob_parallel_destroy(p->parallel);
     ob_free(p->encoders);
     ob__worker_destroy(p->worker);
     ob__encoder_states_close(p->encoder_states);

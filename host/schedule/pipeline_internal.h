@@ -21,7 +21,7 @@ struct ob_pipeline {
     int32_t *scratch;       /* of forward: cu_seqlens, token_type_ids, position_ids that a batch leaves out */
     size_t scratch_capacity;
     ob__worker *worker;
-    ob__parallel *parallel;
+    ob_parallel *parallel;
     ob__item_encoder *encoders; /* one a thread of `parallel` */
     ob__window_limits window_limits;
     ob_pipeline_info info;

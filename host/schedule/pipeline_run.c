@@ -6,9 +6,9 @@
  *
  * Each counter is moved by one thread alone, in order, so rows leave in input order; written <= computed <= filled, and
  * filled - written never exceeds the ring. The first error of any thread stops all of them. */
-#include "clock.h"
 #include "pipeline_internal.h"
 
+#include <oberta/clock.h>
 #include <oberta/memory.h>
 #include <pthread.h>
 #include <time.h>
@@ -226,7 +226,7 @@ static ob_progress snapshot(run *r)
     pthread_mutex_lock(&r->mutex);
     ob_progress progress = r->progress;
     pthread_mutex_unlock(&r->mutex);
-    progress.seconds = ob__seconds_now() - r->begin;
+    progress.seconds = ob_clock_seconds() - r->begin;
     return progress;
 }
 
@@ -274,9 +274,9 @@ static void write_results(run *r, const ob_record_sink *sink, ob_progress_fn pro
             }
             release_window(r, window);
         }
-        if (progress == NULL || ob__seconds_now() - shown < PROGRESS_SECONDS)
+        if (progress == NULL || ob_clock_seconds() - shown < PROGRESS_SECONDS)
             continue;
-        shown = ob__seconds_now();
+        shown = ob_clock_seconds();
         ob_progress now = snapshot(r);
         if (!progress(user, &now)) {
             ob_error_set(&err, OB_ERR_INTERRUPTED, "interrupted after %llu rows", (unsigned long long)now.rows);
@@ -319,7 +319,7 @@ ob_status ob_pipeline_run_with(ob_pipeline *p, const ob_row_source *source, cons
                                   .encoder_states = p->encoder_states,
                                   .widths = ob__result_widths_of(&p->task_context.needs, &p->config)};
     r->err = err;
-    r->begin = ob__seconds_now();
+    r->begin = ob_clock_seconds();
     pthread_mutex_init(&r->mutex, NULL);
     pthread_cond_init(&r->changed, NULL);
     ob_status status = run_threads(r, sink, progress, user, err);

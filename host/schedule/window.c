@@ -184,7 +184,7 @@ ob_status ob__window_tokenise(ob__window *w, const ob__window_tools *tools, cons
 {
     tokenise_loop loop = {.window = w, .tools = tools, .failed = ATOMIC_FLAG_INIT, .err = err};
     atomic_init(&loop.status, OB_OK);
-    ob__parallel_for(tools->parallel, w->count, tokenise_one, &loop);
+    ob_parallel_for(tools->parallel, w->count, tokenise_one, &loop);
     ob_status status = (ob_status)atomic_load(&loop.status);
     return status != OB_OK ? status : make_schedule(w, tools, limits, err);
 }

@@ -6,11 +6,11 @@
 #define OBERTA_SCHEDULE_WINDOW_H
 
 #include "encoder_states.h"
-#include "parallel.h"
 #include "results.h"
 #include "tasks/item.h"
 #include "tasks/task.h"
 
+#include <oberta/parallel.h>
 #include <oberta/reader.h>
 #include <oberta/schedule.h>
 
@@ -52,7 +52,7 @@ typedef struct ob__window_tools {
     const ob__task *task;
     const ob__task_context *task_context;
     ob__item_encoder *encoders;
-    ob__parallel *parallel;
+    ob_parallel *parallel;
     const ob__encoder_states *encoder_states; /* NULL: rows come without */
     ob__result_widths widths;
 } ob__window_tools;

@@ -1,8 +1,7 @@
 /* One device, one model, one thread. */
 #include "worker.h"
 
-#include "clock.h"
-
+#include <oberta/clock.h>
 #include <oberta/log.h>
 #include <oberta/memory.h>
 #include <oberta/profile.h>
@@ -98,7 +97,7 @@ ob_status ob__worker_create(const ob__worker_spec *spec, ob__worker **out, ob_er
     ob__worker *w = ob_calloc(1, sizeof *w);
     if (w == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a device's worker");
-    double begin = ob__seconds_now();
+    double begin = ob_clock_seconds();
     if (read_model(w, spec, err) != OB_OK) {
         ob_error_prefix(err, "%s", spec->model_path);
         goto fail;
@@ -112,7 +111,7 @@ ob_status ob__worker_create(const ob__worker_spec *spec, ob__worker **out, ob_er
     ob_context_stats stats;
     ob_context_get_stats(w->ctx, &stats);
     w->info.build_seconds = stats.build_seconds;
-    w->info.load_seconds = ob__seconds_now() - begin - stats.build_seconds;
+    w->info.load_seconds = ob_clock_seconds() - begin - stats.build_seconds;
     *out = w;
     return OB_OK;
 fail:

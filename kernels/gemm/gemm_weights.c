@@ -5,10 +5,12 @@
 #include "gemm_internal.h"
 
 #include <oberta/memory.h>
+#include <oberta/parallel.h>
 #include <string.h>
 
 #define MAX_BLOCK 32
 #define STRETCH   64 /* of k: MAX_BLOCK * STRETCH floats are 8 KiB */
+#define RUN_ROWS  64 /* that a thread packs at a time */
 
 typedef struct source {
     const ob_gemm_part *parts;
@@ -75,25 +77,41 @@ static void pack_panel(const source *s, size_t first_row, size_t rows, size_t wi
     }
 }
 
-static void pack_rows(const source *s, size_t n, const sink *out)
+static void pack_rows(const source *s, size_t first, size_t count, const sink *out)
 {
     float stretch[STRETCH];
-    for (size_t row = 0; row < n; row++)
+    for (size_t row = first; row < first + count; row++)
         for (size_t t = 0; t < s->k; t += STRETCH) {
-            size_t count = s->k - t < STRETCH ? s->k - t : STRETCH;
-            read_row(s, row, t, count, stretch);
-            put(out, row * s->k + t, stretch, count);
+            size_t length = s->k - t < STRETCH ? s->k - t : STRETCH;
+            read_row(s, row, t, length, stretch);
+            put(out, row * s->k + t, stretch, length);
         }
 }
 
-static void pack(const source *s, size_t n, size_t width, const sink *out)
+/* One packing, in runs of whole panels that threads take one after the other. */
+typedef struct packing {
+    const source *source;
+    size_t n, width, run; /* run: rows, a multiple of width */
+    const sink *out;
+} packing;
+
+static void pack_run(void *user, size_t thread, size_t index)
 {
-    if (width == 1) {
-        pack_rows(s, n, out);
-        return;
-    }
-    for (size_t row = 0; row < n; row += width)
-        pack_panel(s, row, n - row < width ? n - row : width, width, out, row * s->k);
+    (void)thread;
+    const packing *p = user;
+    size_t begin = index * p->run, end = p->n - begin < p->run ? p->n : begin + p->run;
+    if (p->width == 1)
+        pack_rows(p->source, begin, end - begin, p->out);
+    else
+        for (size_t row = begin; row < end; row += p->width)
+            pack_panel(p->source, row, end - row < p->width ? end - row : p->width, p->width, p->out,
+                       row * p->source->k);
+}
+
+static void pack(const source *s, size_t n, size_t width, const sink *out, ob_parallel *threads)
+{
+    packing p = {s, n, width, width * (RUN_ROWS / width > 0 ? RUN_ROWS / width : 1), out};
+    ob_parallel_for(threads, (n + p.run - 1) / p.run, pack_run, &p);
 }
 
 static void pack_bias(const source *s, size_t padded, float *out)
@@ -107,13 +125,13 @@ static void pack_bias(const source *s, size_t padded, float *out)
     memset(out + at, 0, (padded - at) * sizeof *out);
 }
 
-static ob_status fill(ob_gemm_weights *w, const source *s, size_t padded, ob_error *err)
+static ob_status fill(ob_gemm_weights *w, const source *s, size_t padded, ob_parallel *threads, ob_error *err)
 {
     void *mapped;
     if (ob_buffer_map_write(w->weight, &mapped, err) != OB_OK)
         return ob_error_status(err);
     const sink out = {mapped, w->half};
-    pack(s, w->n, w->block, &out);
+    pack(s, w->n, w->block, &out, threads);
     if (ob_buffer_unmap(w->weight, mapped, err) != OB_OK || ob_buffer_map_write(w->bias, &mapped, err) != OB_OK)
         return ob_error_status(err);
     pack_bias(s, padded, mapped);
@@ -136,7 +154,7 @@ ob_status ob_gemm_weights_create(const ob_gemm *gemm, const ob_gemm_part *parts,
     const source s = {parts, part_count, k};
     if (ob_buffer_create(gemm->ctx, bytes, "weight", &w->weight, err) != OB_OK ||
         ob_buffer_create(gemm->ctx, padded * sizeof(float), "bias", &w->bias, err) != OB_OK ||
-        fill(w, &s, padded, err) != OB_OK) {
+        fill(w, &s, padded, ob_context_parallel(gemm->ctx), err) != OB_OK) {
         ob_gemm_weights_destroy(w);
         return ob_error_status(err);
     }

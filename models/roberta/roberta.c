@@ -10,12 +10,12 @@
 #include "results.h"
 #include "upload.h"
 
+#include <oberta/clock.h>
 #include <oberta/memory.h>
 #include <oberta/op_gather_rows.h>
 #include <oberta/op_pool.h>
 #include <oberta/op_top_k.h>
 #include <string.h>
-#include <time.h>
 
 struct ob_roberta {
     ob_context *ctx;
@@ -274,16 +274,9 @@ static ob_status run_outputs(ob_roberta *m, const ob_batch *batch, ob_result *re
     return ob_context_finish(m->ctx, err);
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 ob_status ob_roberta_run(ob_roberta *m, const ob_batch *batch, ob_result *result, ob_error *err)
 {
-    uint64_t begin = now_ns();
+    double begin = ob_clock_seconds();
     if (batch->sequence_count == 0)
         return OB_OK;
     if (ob__check_batch(&m->config, &m->limits, batch, err) != OB_OK ||
@@ -295,7 +288,7 @@ ob_status ob_roberta_run(ob_roberta *m, const ob_batch *batch, ob_result *result
         ob_context_finish(m->ctx, NULL); /* no download may arrive once the caller owns the arrays again */
         return ob_error_status(err);
     }
-    result->device_ns = now_ns() - begin;
+    result->device_ns = (uint64_t)((ob_clock_seconds() - begin) * 1e9);
     return OB_OK;
 }
 

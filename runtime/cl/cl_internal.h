@@ -17,9 +17,8 @@ ob_status ob__cl_error_set(ob_error *err, cl_int code, const char *format, ...) 
 
 /* device_quirks.c: exceptions for drivers, each with its reason. */
 typedef enum ob__quirk {
-    OB__QUIRK_NO_BINARY_CACHE = 1, /* do not keep program binaries: it costs more than it saves */
-    OB__QUIRK_RETRY_BUILD = 2,     /* a failed build may succeed the second time */
-    OB__QUIRK_TRY_PREFETCH = 4     /* __builtin_prefetch may be tried; elsewhere it can end the process */
+    OB__QUIRK_RETRY_BUILD = 1, /* a failed build may succeed the second time */
+    OB__QUIRK_TRY_PREFETCH = 2 /* __builtin_prefetch may be tried; elsewhere it can end the process */
 } ob__quirk;
 unsigned ob__device_quirks(const ob_device_info *info);
 /* Names of the quirks in force, joined by ", ". */
@@ -47,6 +46,7 @@ struct ob_context {
     cl_command_queue queue;
     ob__program_cache *cache; /* NULL: none */
     ob__profiler *profiler;   /* NULL: not wanted */
+    ob_parallel *parallel;    /* NULL: not started */
     ob_context_stats stats;
 };
 

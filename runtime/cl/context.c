@@ -4,8 +4,10 @@
 #include <oberta/cl_interop.h>
 #include <oberta/log.h>
 #include <oberta/memory.h>
+#include <unistd.h>
 
 #define DEFAULT_CACHE_BYTES ((uint64_t)256 << 20)
+#define MAX_THREADS         8 /* more wait for memory */
 
 void ob_context_options_default(ob_context_options *options)
 {
@@ -43,7 +45,7 @@ ob_status ob_context_create(ob_device *device, const ob_context_options *options
     }
     if (options->profile && ob__profiler_create(&ctx->profiler, err) != OB_OK)
         goto fail;
-    if (options->cache_folder != NULL && (device->quirks & OB__QUIRK_NO_BINARY_CACHE) == 0) {
+    if (options->cache_folder != NULL) {
         ob_error cache_error;
         ob_error_clear(&cache_error);
         if (ob__program_cache_open(options->cache_folder, options->cache_max_bytes, &ctx->cache, &cache_error) != OB_OK)
@@ -64,6 +66,7 @@ void ob_context_destroy(ob_context *ctx)
         clFinish(ctx->queue);
         clReleaseCommandQueue(ctx->queue);
     }
+    ob_parallel_destroy(ctx->parallel);
     ob__profiler_destroy(ctx->profiler);
     ob__program_cache_close(ctx->cache);
     if (ctx->context != NULL)
@@ -79,6 +82,19 @@ const ob_device_info *ob_context_device(const ob_context *ctx)
 const ob_tuning *ob_context_tuning(const ob_context *ctx)
 {
     return ctx->options.tuning;
+}
+
+ob_parallel *ob_context_parallel(ob_context *ctx)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (ctx->parallel == NULL && processors > 1) {
+        ob_error err;
+        ob_error_clear(&err);
+        if (ob_parallel_create(processors < MAX_THREADS ? (size_t)processors : MAX_THREADS, &ctx->parallel, &err) !=
+            OB_OK)
+            ob_log(OB_LOG_INFO, "context", "one thread packs: %s", err.text);
+    }
+    return ctx->parallel;
 }
 
 ob_status ob_context_flush(ob_context *ctx, ob_error *err)

@@ -10,10 +10,6 @@ static const struct {
     const char *name;
     const char *reason;
 } quirks[] = {
-    /* Asking PoCL for a binary makes it compile every kernel once more, and it keeps compiled kernels itself, in
-     * POCL_CACHE_DIR, which the program points into oberta's own cache folder. Seen in 3.1. */
-    {"Portable Computing Language", OB__QUIRK_NO_BINARY_CACHE, "own_cache",
-     "the driver keeps compiled kernels itself; asking for binaries compiles twice"},
     /* Several processes with one cold cache: about 1 build in 200 fails with CL_BUILD_PROGRAM_FAILURE and works the
      * second time. Seen in 3.1; github.com/pocl/pocl issue 1480. */
     {"Portable Computing Language", OB__QUIRK_RETRY_BUILD, "retry_build",

@@ -1,20 +1,13 @@
 /* Builds programs, from the cache where it has them. */
 #include "cl_internal.h"
 
+#include <oberta/clock.h>
 #include <oberta/log.h>
 #include <oberta/memory.h>
 #include <stdio.h>
-#include <time.h>
 
 #define MAX_SOURCES 8
 #define FORMAT_KEY  "oberta program 1"
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 /* Everything that shapes the binary. False: no memory, so no cache this time. */
 static bool cache_key(const ob_context *ctx, const ob_source *const *sources, size_t count, const char *options,
@@ -131,7 +124,7 @@ static ob_status build_from_source(ob_context *ctx, const char *label, const ob_
 ob_status ob_program_create(ob_context *ctx, const char *label, const ob_source *const *sources, size_t source_count,
                             const ob_defines *defines, ob_program **out, ob_error *err)
 {
-    double begin = seconds_now();
+    double begin = ob_clock_seconds();
     ob_hash128 key = {0, 0};
     ob_strbuf options = OB_STRBUF_INIT;
     ob_program *program = ob_calloc(1, sizeof *program);
@@ -156,7 +149,7 @@ ob_status ob_program_create(ob_context *ctx, const char *label, const ob_source 
             store_cached(ctx, key, label, program->program);
     }
     ob_strbuf_release(&options);
-    ctx->stats.build_seconds += seconds_now() - begin;
+    ctx->stats.build_seconds += ob_clock_seconds() - begin;
     *out = program;
     return OB_OK;
 fail:

@@ -5,6 +5,7 @@
 #define OBERTA_BUFFER_H
 
 #include <oberta/context.h>
+#include <oberta/parallel.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,6 +35,10 @@ ob_status ob_buffer_download_later(ob_buffer *buffer, size_t offset, void *dst, 
  * without a copy. Every map is ended by one unmap before a kernel uses the buffer. */
 ob_status ob_buffer_map_write(ob_buffer *buffer, void **out, ob_error *err);
 ob_status ob_buffer_unmap(ob_buffer *buffer, void *pointer, ob_error *err);
+
+/* Host threads for work on the way to the device, started when they are first asked for; NULL where there is one
+ * processor or no memory for more. They are the context's. */
+ob_parallel *ob_context_parallel(ob_context *ctx);
 
 #ifdef __cplusplus
 }

@@ -1,18 +1,17 @@
 /* A pool that hands out loop indices one by one, so uneven rows balance themselves. */
-#include "parallel.h"
-
 #include <oberta/memory.h>
+#include <oberta/parallel.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
 typedef struct worker {
-    ob__parallel *parallel;
+    ob_parallel *parallel;
     size_t number;
     pthread_t thread;
 } worker;
 
-struct ob__parallel {
+struct ob_parallel {
     size_t thread_count, started;
     worker *workers; /* (thread_count - 1) */
     pthread_mutex_t mutex;
@@ -22,13 +21,13 @@ struct ob__parallel {
     size_t working;
     bool stop;
     /* The loop of this round; written before the round begins: */
-    ob__parallel_body body;
+    ob_parallel_body body;
     void *user;
     size_t count;
     atomic_size_t next;
 };
 
-static void work(ob__parallel *p, size_t thread)
+static void work(ob_parallel *p, size_t thread)
 {
     for (;;) {
         size_t index = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
@@ -41,7 +40,7 @@ static void work(ob__parallel *p, size_t thread)
 static void *worker_main(void *argument)
 {
     worker *self = argument;
-    ob__parallel *p = self->parallel;
+    ob_parallel *p = self->parallel;
     unsigned long seen = 0;
     pthread_mutex_lock(&p->mutex);
     for (;;) {
@@ -60,9 +59,9 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
-ob_status ob__parallel_create(size_t thread_count, ob__parallel **out, ob_error *err)
+ob_status ob_parallel_create(size_t thread_count, ob_parallel **out, ob_error *err)
 {
-    ob__parallel *p = ob_calloc(1, sizeof *p);
+    ob_parallel *p = ob_calloc(1, sizeof *p);
     if (p == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu threads", thread_count);
     p->thread_count = thread_count;
@@ -71,7 +70,7 @@ ob_status ob__parallel_create(size_t thread_count, ob__parallel **out, ob_error 
     pthread_cond_init(&p->end, NULL);
     p->workers = ob_calloc(thread_count, sizeof *p->workers);
     if (p->workers == NULL) {
-        ob__parallel_destroy(p);
+        ob_parallel_destroy(p);
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu threads", thread_count);
     }
     for (; p->started + 1 < thread_count; p->started++) {
@@ -80,7 +79,7 @@ ob_status ob__parallel_create(size_t thread_count, ob__parallel **out, ob_error 
         int code = pthread_create(&w->thread, NULL, worker_main, w);
         if (code != 0) {
             ob_error_set_errno(err, OB_ERR_OUT_OF_MEMORY, code, "cannot start thread %zu", w->number);
-            ob__parallel_destroy(p);
+            ob_parallel_destroy(p);
             return OB_ERR_OUT_OF_MEMORY;
         }
     }
@@ -88,7 +87,7 @@ ob_status ob__parallel_create(size_t thread_count, ob__parallel **out, ob_error 
     return OB_OK;
 }
 
-void ob__parallel_destroy(ob__parallel *p)
+void ob_parallel_destroy(ob_parallel *p)
 {
     if (p == NULL)
         return;
@@ -105,13 +104,18 @@ void ob__parallel_destroy(ob__parallel *p)
     ob_free(p);
 }
 
-size_t ob__parallel_threads(const ob__parallel *p)
+size_t ob_parallel_threads(const ob_parallel *p)
 {
-    return p->thread_count;
+    return p != NULL ? p->thread_count : 1;
 }
 
-void ob__parallel_for(ob__parallel *p, size_t count, ob__parallel_body body, void *user)
+void ob_parallel_for(ob_parallel *p, size_t count, ob_parallel_body body, void *user)
 {
+    if (p == NULL) {
+        for (size_t i = 0; i < count; i++)
+            body(user, 0, i);
+        return;
+    }
     pthread_mutex_lock(&p->mutex);
     p->body = body;
     p->user = user;
