@@ -73,6 +73,9 @@ void cli_catch_signals(void);
 /* The tables of this machine: the shipped ones and the user's, or OBERTA_TUNING's; NULL where that is "off". */
 ob_status cli_open_tuning(const cli_context *ctx, ob_tuning **out, ob_error *err);
 
+/* Devices, tried with programs from the cache unless --no-cache. */
+ob_status cli_list_devices(const cli_context *ctx, ob_device_list **out, ob_error *err);
+
 /* progress.c */
 void cli_print_bar(double part); /* to standard error */
 typedef struct cli_progress {

@@ -163,7 +163,7 @@ static ob_status take_device(bench *b, const char *text, ob_error *err)
 
 static ob_status choose_devices(bench *b, ob_error *err)
 {
-    if (ob_device_list_create(&b->devices, err) != OB_OK)
+    if (cli_list_devices(b->ctx, &b->devices, err) != OB_OK)
         return ob_error_status(err);
     for (size_t i = 0; i < b->device_text_count; i++)
         if (split(b->device_texts[i], ';', take_device, b, err) != OB_OK)

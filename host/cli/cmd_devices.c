@@ -141,7 +141,7 @@ int cli_devices(cli_context *ctx, int argc, char **argv)
     ob_error err;
     ob_error_clear(&err);
     ob_device_list *devices;
-    if (ob_device_list_create(&devices, &err) != OB_OK)
+    if (cli_list_devices(ctx, &devices, &err) != OB_OK)
         return cli_fail(ctx, &err);
     for (size_t i = 0; i < ob_device_list_count(devices); i++)
         ob_device_probe(ob_device_list_get(devices, i));

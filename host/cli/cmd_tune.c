@@ -280,7 +280,7 @@ static ob_status select_and_tune(tune *t, ob_error *err)
         ob_error_prefix(err, "--device");
         return ob_error_status(err);
     }
-    ob_status status = ob_device_list_create(&devices, err);
+    ob_status status = cli_list_devices(t->ctx, &devices, err);
     if (status == OB_OK)
         status = ob_device_select(devices, &selector, &device, &why, err);
     if (status == OB_OK)

@@ -108,6 +108,19 @@ ob_status cli_open_tuning(const cli_context *ctx, ob_tuning **out, ob_error *err
     return ob_error_status(err);
 }
 
+ob_status cli_list_devices(const cli_context *ctx, ob_device_list **out, ob_error *err)
+{
+    ob_device_list *list;
+    if (ob_device_list_create(&list, err) != OB_OK)
+        return ob_error_status(err);
+    if (ob_device_list_use_cache(list, ctx->no_cache ? NULL : ctx->cache_folder, err) != OB_OK) {
+        ob_device_list_destroy(list);
+        return ob_error_status(err);
+    }
+    *out = list;
+    return OB_OK;
+}
+
 /* A folder of ours from which shared libraries can be loaded. */
 static bool usable_folder(const char *path)
 {

@@ -45,6 +45,7 @@ static ob_status open_device(ob__worker *w, const ob__worker_spec *spec, ob_erro
     options.profile = spec->profile;
     options.tuning = spec->tuning;
     if (ob_device_list_create(&w->devices, err) != OB_OK ||
+        ob_device_list_use_cache(w->devices, spec->cache_folder, err) != OB_OK ||
         ob_device_select(w->devices, spec->device, &device, &w->info.device_why, err) != OB_OK ||
         ob_context_create(device, &options, &w->ctx, err) != OB_OK)
         return ob_error_status(err);

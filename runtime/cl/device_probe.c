@@ -181,6 +181,7 @@ void ob_device_probe(ob_device *device)
     ob_context *ctx = NULL;
     ob_context_options options;
     ob_context_options_default(&options);
+    options.cache_folder = device->cache_folder;
     ob_error err;
     ob_error_clear(&err);
     if (is_available(device, &err) && ob_context_create(device, &options, &ctx, &err) == OB_OK &&

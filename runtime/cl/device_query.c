@@ -14,6 +14,7 @@ struct ob_device_list {
     size_t count, capacity;
     char *empty[MAX_PLATFORMS];
     size_t empty_count;
+    char *cache_folder;
 };
 
 /* A string property without white space around it; "" where the driver has none. NULL: no memory. */
@@ -194,6 +195,18 @@ ob_status ob_device_list_create(ob_device_list **out, ob_error *err)
     return OB_OK;
 }
 
+ob_status ob_device_list_use_cache(ob_device_list *list, const char *folder, ob_error *err)
+{
+    char *copy = folder != NULL ? ob_strdup(folder) : NULL;
+    if (folder != NULL && copy == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the cache's name");
+    ob_free(list->cache_folder);
+    list->cache_folder = copy;
+    for (size_t i = 0; i < list->count; i++)
+        list->devices[i]->cache_folder = copy;
+    return OB_OK;
+}
+
 void ob_device_list_destroy(ob_device_list *list)
 {
     if (list == NULL)
@@ -202,6 +215,7 @@ void ob_device_list_destroy(ob_device_list *list)
         destroy_device(list->devices[i]);
     for (size_t i = 0; i < list->empty_count; i++)
         ob_free(list->empty[i]);
+    ob_free(list->cache_folder);
     ob_free(list->devices);
     ob_free(list);
 }

@@ -70,6 +70,9 @@ typedef struct ob_device_list ob_device_list;
  * ob_device_list_empty_platform. */
 OB_API ob_status ob_device_list_create(ob_device_list **out, ob_error *err);
 OB_API void ob_device_list_destroy(ob_device_list *list);
+/* From now on the programs that devices are tried with come from the cache on disk in this folder, as those of contexts
+ * do; NULL, and before the first call: they are built each time. */
+OB_API ob_status ob_device_list_use_cache(ob_device_list *list, const char *folder, ob_error *err);
 OB_API size_t ob_device_list_count(const ob_device_list *list);
 OB_API ob_device *ob_device_list_get(const ob_device_list *list, size_t index);
 /* Names of platforms that have no device; NULL past the last. */
