@@ -28,6 +28,9 @@ ob_status ob__bench_plan_create(const ob_workload *workload, const ob_roberta_co
                                 const ob__bench_limits *limits, ob__bench_plan *out, ob_error *err);
 void ob__bench_plan_release(ob__bench_plan *plan);
 
+/* The mean over layers of the width of query, key and value: heads that are not pruned times their size. */
+double ob__bench_attended_width(const ob_roberta_config *config);
+
 /* An open device with the model on it. */
 typedef struct ob__bench_session {
     const ob_bench_spec *spec;

@@ -19,13 +19,14 @@ typedef struct work {
 /* The shape of a pass: tokens, the sum of squared lengths, and so on. */
 typedef struct pass {
     double tokens, pairs, rows, batches, positions, head_batches;
-    double hidden, inner, vocab, layers;
+    double hidden, attended, inner, vocab, layers;
 } pass;
 
 static pass describe(const ob__bench_plan *plan, const ob_roberta_config *c)
 {
     pass p = {.batches = (double)plan->batch_count,
               .hidden = (double)c->hidden_size,
+              .attended = ob__bench_attended_width(c),
               .inner = (double)c->intermediate_size,
               .vocab = (double)c->vocab_size,
               .layers = (double)c->num_hidden_layers};
@@ -53,9 +54,9 @@ static void add_product(work *w, double times, double m, double n, double k, dou
 static work products(const pass *p)
 {
     work w = {0, 0};
-    double calls = p->layers * p->batches, m = p->layers * p->tokens, h = p->hidden;
-    add_product(&w, calls, m, 3 * h, h, 0);
-    add_product(&w, calls, m, h, h, 1);
+    double calls = p->layers * p->batches, m = p->layers * p->tokens, h = p->hidden, a = p->attended;
+    add_product(&w, calls, m, 3 * a, h, 0);
+    add_product(&w, calls, m, h, a, 1);
     add_product(&w, calls, m, p->inner, h, 0);
     add_product(&w, calls, m, h, p->inner, 1);
     add_product(&w, p->head_batches, p->positions, h, h, 0);
@@ -81,14 +82,14 @@ static kind kind_of(const char *kernel)
 
 static work work_of(kind k, const pass *p)
 {
-    double row = 4 * p->hidden;
+    double row = 4 * p->hidden, attended = 4 * p->attended; /* bytes */
     switch (k) {
     case PRODUCT:
         return products(p);
     case ATTENTION:
-        return (work){p->layers * 4 * p->pairs * p->hidden, p->layers * p->tokens * 4 * row};
+        return (work){p->layers * 4 * p->pairs * p->attended, p->layers * p->tokens * 4 * attended};
     case KEYS:
-        return (work){0, p->layers * p->tokens * 4 * row}; /* keys and values, read and written */
+        return (work){0, p->layers * p->tokens * 4 * attended}; /* keys and values, read and written */
     case NORM:
         return (work){0, ((2 * p->layers + 1) * p->tokens + p->positions) * 2 * row};
     case EMBEDDING:

@@ -108,13 +108,22 @@ const char *ob_bench_head_name(size_t head)
     return head < sizeof names / sizeof *names ? names[head] : NULL;
 }
 
+double ob__bench_attended_width(const ob_roberta_config *c)
+{
+    size_t heads = 0;
+    for (size_t layer = 0; layer < c->num_hidden_layers; layer++)
+        heads += ob_roberta_config_kept_heads(c, layer);
+    return (double)heads / (double)c->num_hidden_layers * (double)(c->hidden_size / c->num_attention_heads);
+}
+
 double ob_workload_flops(const ob_workload *w, const ob_roberta_config *c, ob_bench_head head)
 {
     double h = (double)c->hidden_size, i = (double)c->intermediate_size, tokens = (double)w->token_count;
-    double pairs = 0;
+    double pairs = 0, attended = ob__bench_attended_width(c);
     for (size_t r = 0; r < w->row_count; r++)
         pairs += (double)w->lengths[r] * (double)w->lengths[r];
-    double encoder = (double)c->num_hidden_layers * (tokens * 2 * (4 * h * h + 2 * h * i) + 4 * h * pairs);
+    double encoder =
+        (double)c->num_hidden_layers * (tokens * 2 * (4 * h * attended + 2 * h * i) + 4 * attended * pairs);
     double rows = head == OB_BENCH_LOGITS ? tokens : head == OB_BENCH_FILL_MASK ? (double)w->row_count : 0;
     return encoder + rows * 2 * (h * h + h * (double)c->vocab_size);
 }

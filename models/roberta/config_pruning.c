@@ -12,8 +12,10 @@ static bool allocate(ob_roberta_config *config)
     return config->pruned_heads != NULL;
 }
 
-static size_t kept_heads(const ob_roberta_config *config, size_t layer)
+size_t ob_roberta_config_kept_heads(const ob_roberta_config *config, size_t layer)
 {
+    if (config->pruned_heads == NULL)
+        return config->num_attention_heads;
     const uint8_t *pruned = config->pruned_heads + layer * config->num_attention_heads;
     size_t kept = 0;
     for (size_t h = 0; h < config->num_attention_heads; h++)
@@ -45,7 +47,7 @@ static void read_layer(ob__config_keys *c, const char *key, const json_t *list, 
         }
         config->pruned_heads[layer * heads + (size_t)number] = PRUNED_BY_CONFIG;
     }
-    if (kept_heads(config, layer) == 0)
+    if (ob_roberta_config_kept_heads(config, layer) == 0)
         ob__config_defect(c, OB_ERR_MODEL, "pruned_heads", list, "layer %zu: a layer keeps one head at least", layer);
 }
 
@@ -84,7 +86,7 @@ ob_status ob_roberta_config_prune(ob_roberta_config *config, size_t layer, size_
     uint8_t *state = config->pruned_heads + layer * heads + head;
     if (*state != KEPT)
         return OB_OK;
-    if (kept_heads(config, layer) == 1)
+    if (ob_roberta_config_kept_heads(config, layer) == 1)
         return ob_error_set(err, OB_ERR_CONFIG,
                             "head %zu of layer %zu cannot be pruned: it is the last, and a layer keeps one head at "
                             "least",

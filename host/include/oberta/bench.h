@@ -34,8 +34,8 @@ typedef enum ob_bench_head {
 /* NULL past the last. */
 OB_API const char *ob_bench_head_name(size_t head);
 
-/* Floating-point operations of a workload, an fma is 2: the matrix products and attention of real tokens, 2 (4 h^2 +
- * 2 h i) + 4 L h a layer and token; where the head runs 2 (h^2 + h v). */
+/* Floating-point operations of a workload, an fma is 2: the matrix products and attention of real tokens, 2 (4 h a +
+ * 2 h i) + 4 L a a layer and token, a: width of the heads that are not pruned; where the head runs 2 (h^2 + h v). */
 OB_API double ob_workload_flops(const ob_workload *workload, const ob_roberta_config *config, ob_bench_head head);
 
 /* Tells what is being done (NULL: nothing new); false stops with OB_ERR_INTERRUPTED. */

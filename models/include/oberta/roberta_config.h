@@ -62,6 +62,8 @@ OB_API ob_status ob_roberta_config_parse(const char *text, size_t bytes, const c
 /* The sizes of a published model, with a masked-LM head: roberta-base, roberta-large, distilroberta-base,
  * codebert-base, xlm-roberta-base. OB_ERR_USAGE for another name, with the list. */
 OB_API ob_status ob_roberta_config_known(const char *name, ob_roberta_config *out, ob_error *err);
+/* Heads of a layer that are not pruned. */
+OB_API size_t ob_roberta_config_kept_heads(const ob_roberta_config *config, size_t layer);
 /* Prunes one more head; one that is pruned already stays so. OB_ERR_CONFIG for one that the model does not have, or the
  * last of a layer. */
 OB_API ob_status ob_roberta_config_prune(ob_roberta_config *config, size_t layer, size_t head, ob_error *err);
