@@ -1,7 +1,7 @@
 /* Vectors of a sequence (op_pool.h), in one pass over its tokens. src lies in row tiles (rows.clh), dst is row-major
  * (sequences, poolings, hidden). */
 
-/* Those of ob_pooling. */
+/* Those of ob_pool_mode. */
 #define POOL_CLS           1
 #define POOL_MAX           2
 #define POOL_MEAN          4

@@ -15,14 +15,14 @@
 #include <oberta/buffer.h>
 
 /* Or-ed; dst has them in this order. */
-typedef enum ob_pooling {
+typedef enum ob_pool_mode {
     OB_POOL_CLS = 1 << 0,
     OB_POOL_MAX = 1 << 1,
     OB_POOL_MEAN = 1 << 2,
     OB_POOL_MEAN_SQRT_LEN = 1 << 3,
     OB_POOL_WEIGHTED_MEAN = 1 << 4,
     OB_POOL_LAST_TOKEN = 1 << 5
-} ob_pooling;
+} ob_pool_mode;
 
 #define OB_POOL_ALL ((1u << 6) - 1)
 
@@ -30,7 +30,7 @@ typedef struct ob_pool ob_pool;
 
 ob_status ob_pool_create(ob_context *ctx, size_t hidden_size, size_t row_tile, ob_pool **out, ob_error *err);
 void ob_pool_destroy(ob_pool *op);
-/* `key_mask` as in op_attention.h; NULL: all rows are kept. `poolings` of ob_pooling, at least one. A pooling's bits
+/* `key_mask` as in op_attention.h; NULL: all rows are kept. `poolings` of ob_pool_mode, at least one. A pooling's bits
  * are the same whichever others are asked for. */
 ob_status ob_pool_enqueue(const ob_pool *op, unsigned poolings, const ob_buffer *src, const ob_buffer *cu_seqlens,
                           const ob_buffer *key_mask, size_t sequences, ob_buffer *dst, ob_error *err);
