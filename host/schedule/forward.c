@@ -49,11 +49,18 @@ static ob_status check_encoder(const ob_pipeline *p, const ob_batch *batch, ob_e
         return ob_error_set(err, OB_ERR_INPUT, "encoder_hidden_states: missing");
     if (check_sequences("encoder_cu_seqlens", cu, batch->sequence_count, SIZE_MAX, err) != OB_OK)
         return ob_error_status(err);
-    size_t most = ob__worker_get_info(p->worker)->max_encoder_tokens;
+    const ob__worker_info *worker = ob__worker_get_info(p->worker);
+    size_t most = worker->max_encoder_tokens, longest = worker->max_encoder_length;
     if ((size_t)cu[batch->sequence_count] > most)
         return ob_error_set(err, OB_ERR_INPUT,
                             "encoder_hidden_states: %d states, but %zu were planned (max_encoder_tokens)",
                             (int)cu[batch->sequence_count], most);
+    for (size_t i = 0; i < batch->sequence_count; i++)
+        if ((size_t)(cu[i + 1] - cu[i]) > longest)
+            return ob_error_set(err, OB_ERR_INPUT,
+                                "encoder_cu_seqlens[%zu]: a sequence of %d states, but %zu were planned "
+                                "(max_encoder_tokens)",
+                                i + 1, (int)(cu[i + 1] - cu[i]), longest);
     return OB_OK;
 }
 

@@ -80,6 +80,7 @@ static ob_status load_model(ob__worker *w, const ob__worker_spec *spec, ob_error
         w->info.max_encoder_tokens =
             spec->max_encoder_tokens > w->info.max_tokens ? spec->max_encoder_tokens : w->info.max_tokens;
     options.max_encoder_tokens = w->info.max_encoder_tokens;
+    options.max_encoder_length = w->info.max_encoder_length = spec->max_encoder_tokens;
     options.top_k = spec->top_k;
     options.gemm = spec->gemm;
     if (ob_roberta_create(w->ctx, &w->info.config, w->checkpoint, &options, &w->model, err) != OB_OK ||

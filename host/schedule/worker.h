@@ -33,7 +33,7 @@ typedef struct ob__worker_info {
     ob_strbuf device_why;
     char container[64];
     ob_roberta_config config;
-    size_t max_tokens, max_sequences, max_length, max_encoder_tokens;
+    size_t max_tokens, max_sequences, max_length, max_encoder_tokens, max_encoder_length;
     uint64_t parameters, weight_bytes, activation_bytes;
     double load_seconds, build_seconds;
 } ob__worker_info;

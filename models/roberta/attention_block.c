@@ -22,6 +22,7 @@ ob_status ob__attention_block_create(ob_context *ctx, const ob_roberta_config *c
                                          .row_tile = row_tile,
                                          .causal = config->is_decoder && !cross,
                                          .max_cross_tokens = cross ? limits->max_encoder_tokens : 0,
+                                         .max_cross_sequence = cross ? limits->max_encoder_length : 0,
                                          .variant = OB_ATTENTION_AUTO};
     ob__attention_block block = {.heads = heads, .head_size = head_size};
     if (ob_gemm_create(ctx, &input, &block.input, err) != OB_OK ||

@@ -16,7 +16,7 @@
 /* Limits of a batch. */
 typedef struct ob__encoder_limits {
     size_t max_length, max_tokens, max_sequences;
-    size_t max_encoder_tokens; /* 0: no cross-attention */
+    size_t max_encoder_tokens, max_encoder_length; /* 0: no cross-attention */
 } ob__encoder_limits;
 
 typedef struct ob__attention_block {

@@ -101,6 +101,10 @@ static ob_status check_encoder(const ob_roberta_config *c, const ob__batch_limit
     if (count > limits->max_encoder_tokens)
         return ob_error_set(err, OB_ERR_INTERNAL, "%zu encoder states, planned were %zu", count,
                             limits->max_encoder_tokens);
+    for (size_t i = 0; i < batch->sequence_count; i++)
+        if ((size_t)(cu_seqlens[i + 1] - cu_seqlens[i]) > limits->max_encoder_length)
+            return ob_error_set(err, OB_ERR_INTERNAL, "an encoder sequence of %d states, planned were %zu",
+                                cu_seqlens[i + 1] - cu_seqlens[i], limits->max_encoder_length);
     for (size_t i = 0; i < count * c->hidden_size; i++)
         if (!isfinite(batch->encoder_hidden_states[i]))
             return ob_error_set(err, OB_ERR_INPUT, "encoder_hidden_states: element %zu: %g is no finite number", i,

@@ -7,7 +7,8 @@
 
 /* What the model was built for. */
 typedef struct ob__batch_limits {
-    size_t max_tokens, max_sequences, max_length, max_encoder_tokens, max_top_k, max_pooled;
+    size_t max_tokens, max_sequences, max_length, max_encoder_tokens, max_encoder_length;
+    size_t max_top_k, max_pooled;
     unsigned want; /* that memory was planned for */
     ob_head head;
     bool pooler;

@@ -134,7 +134,7 @@ static ob_status build(ob_roberta *m, const ob__roberta_tensors *tensors, const 
 {
     const ob_roberta_config *config = &m->config;
     const ob__encoder_limits limits = {m->limits.max_length, m->limits.max_tokens, m->limits.max_sequences,
-                                       m->limits.max_encoder_tokens};
+                                       m->limits.max_encoder_tokens, m->limits.max_encoder_length};
     ob_gemm_provider gemm = OB_GEMM_AUTO;
     const ob_buffer *word = NULL;
     size_t word_block = 1;
@@ -165,6 +165,8 @@ ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, co
 {
     size_t limit = ob_roberta_config_max_length(config);
     size_t max_length = options->max_length == 0 ? limit : min_size(options->max_length, limit);
+    size_t encoder_tokens = config->add_cross_attention ? options->max_encoder_tokens : 0;
+    size_t encoder_length = options->max_encoder_length == 0 ? encoder_tokens : options->max_encoder_length;
     if (options->max_tokens < max_length || options->max_tokens > INT32_MAX / 4 || options->max_sequences == 0 ||
         options->max_encoder_tokens > INT32_MAX / 4)
         return ob_error_set(err, OB_ERR_INTERNAL, "batches of %zu tokens and %zu sequences for rows of up to %zu",
@@ -185,7 +187,8 @@ ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, co
         .max_tokens = options->max_tokens,
         .max_sequences = min_size(options->max_sequences, options->max_tokens),
         .max_length = max_length,
-        .max_encoder_tokens = config->add_cross_attention ? options->max_encoder_tokens : 0,
+        .max_encoder_tokens = encoder_tokens,
+        .max_encoder_length = min_size(encoder_length, encoder_tokens),
         .max_top_k = options->top_k,
         .max_pooled = max_size(1, ob_want_pooled_count(options->want)),
         .want = options->want,

@@ -169,6 +169,8 @@ static void test_cross_attention(void **state)
     batch.encoder_hidden_states = states;
     test_ok(ob_model_forward(model, &batch, &with, &err), &err);
     assert_memory_not_equal(without.hidden, with.hidden, 4 * width * sizeof(float));
+    encoder_cu[1] = 9;
+    test_refused(ob_model_forward(model, &batch, &with, &err), OB_ERR_INPUT, &err, "a sequence of 9 states, but 8");
     encoder_cu[1] = 1 << 30;
     test_refused(ob_model_forward(model, &batch, &with, &err), OB_ERR_INPUT, &err, "1073741824 states, but");
     encoder_cu[1] = 0;

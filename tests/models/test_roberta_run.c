@@ -56,6 +56,7 @@ static void build(subject *s, ob_head head, unsigned want)
     options.max_tokens = 512;
     options.max_sequences = 16;
     options.max_encoder_tokens = 128;
+    options.max_encoder_length = 50;
     options.top_k = head == OB_HEAD_LM ? 5 : 0;
     test_ok(ob_roberta_create(ctx, &s->config, s->checkpoint, &options, &s->model, &err), &err);
     golden_make_batch(&s->g, 0, s->g.row_count, &s->config, want, &s->batch);
@@ -215,6 +216,8 @@ static void test_wrong_batches_are_refused(void **state)
     int32_t count = s.batch.encoder_cu_seqlens[last];
     s.batch.encoder_cu_seqlens[last] = 129;
     refuse(&s, &s.batch, OB_ERR_INTERNAL, "129 encoder states, planned were 128");
+    s.batch.encoder_cu_seqlens[last] = s.batch.encoder_cu_seqlens[last - 1] + 51;
+    refuse(&s, &s.batch, OB_ERR_INTERNAL, "an encoder sequence of 51 states, planned were 50");
     s.batch.encoder_cu_seqlens[last] = count;
 
     ob_batch wrong = s.batch;

@@ -24,7 +24,8 @@ typedef struct ob_roberta_options {
     bool pooler;          /* load the pooler (multiple choice loads it anyway) */
     unsigned want; /* of ob_want: all that batches may want; memory for attention maps, target scores and more than one
                       pooling at a time is there only where this says so */
-    size_t max_encoder_tokens; /* of a batch, and of one encoder sequence: for cross-attention; 0: none come */
+    size_t max_encoder_tokens; /* of a batch, for cross-attention; 0: none come */
+    size_t max_encoder_length; /* the longest encoder sequence; 0: max_encoder_tokens */
     size_t top_k;     /* the most that a batch will ask for; more than OB_TOP_K_MAX is chosen on the host; 0: none */
     const char *gemm; /* provider of matrix products: "auto", "tile", "block", "clblast", "ref" */
 } ob_roberta_options;
