@@ -28,16 +28,18 @@ static size_t predictions_per_mask(const ob__task_context *ctx)
     return state != NULL && state->target_count < k ? state->target_count : k;
 }
 
-/* A target is a token of the vocabulary as it stands there; else its text's first token stands for it, with a warning.
- */
+/* A target is a token of the vocabulary as it stands there; else the one token that truncation leaves of its text
+ * stands for it, with a warning. */
 static ob_status find_target(const ob__task_context *ctx, const char *target, int32_t *out, ob_error *err)
 {
     *out = ob_tokenizer_id(ctx->tokenizer, target);
     if (*out >= 0 || target[0] == '\0')
         return OB_OK;
     ob_encode_options options;
-    ob_encode_options_default(&options);
+    ob_tokenizer_options(ctx->tokenizer, &options);
     options.add_special_tokens = false;
+    options.truncation = OB_TRUNCATION_LONGEST_FIRST;
+    options.max_length = 1;
     ob_encoding encoding = OB_ENCODING_INIT;
     ob_status status =
         ob_tokenizer_encode(ctx->tokenizer, NULL, target, strlen(target), NULL, 0, &options, &encoding, err);
@@ -87,6 +89,8 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
                             top_k, vocab_size);
     if (ob__task_check_format(ctx->job, OB_RECORD_MASKS, "predictions", err) != OB_OK)
         return ob_error_status(err);
+    if (ctx->mask_id < 0)
+        return ob_error_set(err, OB_ERR_MODEL, "%s: the tokenizer has no mask token", ctx->model_path);
     /* Targets need probabilities of arbitrary tokens, so whole rows of logits come to the host for them. */
     ctx->needs = (ob__task_needs){.head = OB_HEAD_LM,
                                   .want = has_targets(ctx) ? OB_WANT_TOP_K | OB_WANT_LOGITS : OB_WANT_TOP_K,
@@ -109,7 +113,7 @@ static bool contains(const ob_strbuf *text, const char *needle)
 static bool mask_was_cut(const ob__task_context *ctx, const ob__item *item)
 {
     const char *mask = ob_tokenizer_token(ctx->tokenizer, ctx->mask_id);
-    return !item->row.tokenised && mask != NULL &&
+    return !item->row.tokenised && mask != NULL && item->sequences[0].token_count >= ctx->limits.max_length &&
            (contains(&item->row.text, mask) || (item->row.has_pair && contains(&item->row.pair, mask)));
 }
 
@@ -209,7 +213,8 @@ typedef struct strings {
 static ob_status add_decoded(const ob__task_context *ctx, strings *s, const int32_t *ids, size_t count,
                              bool skip_special_tokens, ob_error *err)
 {
-    if (ob_tokenizer_decode(ctx->tokenizer, ids, count, skip_special_tokens, false, &s->buffer, err) != OB_OK)
+    if (ob_tokenizer_decode(ctx->tokenizer, ids, count, skip_special_tokens,
+                            ob_tokenizer_cleans_up_spaces(ctx->tokenizer), &s->buffer, err) != OB_OK)
         return ob_error_status(err);
     s->ends[s->count++] = s->buffer.length;
     return OB_OK;
@@ -222,15 +227,16 @@ static const char *string_at(const strings *s, size_t index, size_t *bytes)
     return ob_strbuf_text(&s->buffer) + begin;
 }
 
-/* The row's ids without padding, and where each wanted position went. */
-static size_t drop_padding(const ob__task_context *ctx, const ob__sequence *sequence, int32_t *ids, size_t *positions)
+/* The row's ids with `token` at `position`, without padding, whether it was there or is predicted. Returns how many. */
+static size_t fill_in(const ob__task_context *ctx, const ob__sequence *sequence, int32_t position, int32_t token,
+                      int32_t *ids)
 {
-    size_t count = 0, next = 0;
+    const int32_t pad = ob_tokenizer_special_id(ctx->tokenizer, OB_TOKEN_PAD);
+    size_t count = 0;
     for (size_t i = 0; i < sequence->token_count; i++) {
-        if (next < sequence->position_count && (size_t)sequence->positions[next] == i)
-            positions[next++] = count;
-        if (sequence->input_ids[i] != ctx->config->pad_token_id)
-            ids[count++] = sequence->input_ids[i];
+        int32_t id = (size_t)position == i ? token : sequence->input_ids[i];
+        if (id != pad)
+            ids[count++] = id;
     }
     return count;
 }
@@ -269,20 +275,17 @@ static ob_status emit_masks(const ob__task_context *ctx, const ob__item *item, c
     strings s = {OB_STRBUF_INIT, ob_realloc_array(NULL, total * 2, sizeof *s.ends), 0};
     ob_prediction *predictions = ob_realloc_array(NULL, total, sizeof *predictions);
     int32_t *ids = ob_realloc_array(NULL, sequence->token_count, sizeof *ids);
-    size_t *positions = ob_realloc_array(NULL, masks, sizeof *positions);
     ob_status status = OB_OK;
-    if (s.ends == NULL || predictions == NULL || ids == NULL || positions == NULL) {
+    if (s.ends == NULL || predictions == NULL || ids == NULL) {
         status = ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu predictions", total);
         goto done;
     }
-    size_t count = drop_padding(ctx, sequence, ids, positions);
     for (size_t i = 0; i < total && status == OB_OK; i++) {
         int32_t token = sequence->result.top_ids[i];
+        size_t count = fill_in(ctx, sequence, sequence->positions[i / k], token, ids);
         status = add_decoded(ctx, &s, &token, 1, false, err);
-        ids[positions[i / k]] = token;
         if (status == OB_OK)
             status = add_decoded(ctx, &s, ids, count, masks == 1, err);
-        ids[positions[i / k]] = ctx->mask_id;
     }
     if (status != OB_OK)
         goto done;
@@ -302,7 +305,6 @@ done:
     ob_free(s.ends);
     ob_free(predictions);
     ob_free(ids);
-    ob_free(positions);
     return status;
 }
 
@@ -324,7 +326,8 @@ static ob_status emit_prediction(const ob__task_context *ctx, const ob__item *it
         const char *token = ob_tokenizer_token(ctx->tokenizer, ids[i]);
         tokens[i] = token != NULL ? token : ""; /* the model's vocabulary may be larger than the tokenizer's */
     }
-    status = ob_tokenizer_decode(ctx->tokenizer, ids, count, true, false, &text, err);
+    status = ob_tokenizer_decode(ctx->tokenizer, ids, count, true, ob_tokenizer_cleans_up_spaces(ctx->tokenizer), &text,
+                                 err);
     if (status != OB_OK)
         goto done;
     ob_record record = ob__item_record(item, OB_RECORD_PREDICTION);

@@ -151,7 +151,7 @@ ob_status ob__item_encode_text(ob__item *item, ob__item_encoder *encoder, const 
                                const ob_strbuf *text, const ob_strbuf *pair, bool keep, bool *taken, ob_error *err)
 {
     ob_encode_options options;
-    ob_encode_options_default(&options);
+    ob_tokenizer_options(limits->tokenizer, &options);
     options.truncation = limits->truncation;
     options.max_length = limits->max_length;
     options.details = keep;

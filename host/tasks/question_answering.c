@@ -53,7 +53,7 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
     if (s == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
     ctx->state = s;
-    ob_encode_options_default(&s->windows);
+    ob_tokenizer_options(ctx->tokenizer, &s->windows);
     s->windows.truncation = OB_TRUNCATION_ONLY_SECOND;
     s->windows.details = true;
     s->max_question_len = job->question_answering.max_question_len;
@@ -85,7 +85,7 @@ static ob_status cut_question(const ob__task_context *ctx, ob__item *item, ob__i
     ob_encoding *encoding = &encoder->encoding;
     ob__char_index index;
     ob_encode_options options;
-    ob_encode_options_default(&options);
+    ob_tokenizer_options(ctx->tokenizer, &options);
     options.add_special_tokens = false;
     options.details = true;
     ob_status status = ob_tokenizer_encode(ctx->tokenizer, encoder->cache, question->data, question->length, NULL, 0,

@@ -65,7 +65,7 @@ static ob_status tokenise(const ob__task_context *ctx, ob__item *item, ob__item_
     if (stride == 0)
         return ob__item_encode_text(item, encoder, &ctx->limits, &row->text, NULL, true, &taken, err);
     ob_encode_options options;
-    ob_encode_options_default(&options);
+    ob_tokenizer_options(ctx->tokenizer, &options);
     options.truncation = OB_TRUNCATION_LONGEST_FIRST;
     options.max_length = ctx->limits.max_length;
     options.stride = stride;
