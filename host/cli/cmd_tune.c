@@ -249,10 +249,10 @@ static ob_status find_output(tune *t, ob_error *err)
 static ob_status tune_device(tune *t, ob_device *device, const char *why, ob_error *err)
 {
     t->device = ob_device_get_info(device);
+    cli_catch_signals();
     if (!t->ctx->quiet)
         fprintf(stderr, "device   %d  %s, %s (%s)   %s\n", t->device->index, t->device->platform, t->device->name,
                 ob_device_type_name(t->device->type), why);
-    cli_catch_signals();
     ob_status status = ob_tune_run(device, t->shapes, t->count, &t->options, show, t, t->results, err);
     clear_bar(t);
     if (status == OB_ERR_INTERRUPTED)
