@@ -13,7 +13,7 @@
 const char *ob_task_name(ob_task task)
 {
     static const char *const names[] = {
-#define TASK_NAME(code, name, available) name,
+#define TASK_NAME(code, name) name,
         OB_TASK_MAP(TASK_NAME)
 #undef TASK_NAME
     };

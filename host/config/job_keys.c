@@ -42,7 +42,7 @@ static void read_dtype(ob__job_reader *r, const ob__job_key *key, const ob__yaml
 static void read_task(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node)
 {
     static const ob__job_word words[] = {
-#define TASK_WORD(code, name, available) {name, available ? (int)code : -1},
+#define TASK_WORD(code, name) {name, (int)code},
         OB_TASK_MAP(TASK_WORD)
 #undef TASK_WORD
     };

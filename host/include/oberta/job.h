@@ -15,19 +15,19 @@
 extern "C" {
 #endif
 
-/* X(code, name, done here) */
-#define OB_TASK_MAP(X)                                            \
-    X(OB_TASK_FILL_MASK, "fill-mask", true)                       \
-    X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction", true)     \
-    X(OB_TASK_FORWARD, "forward", true)                           \
-    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification", true)   \
-    X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification", true) \
-    X(OB_TASK_QUESTION_ANSWERING, "question-answering", true)     \
-    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice", true)           \
-    X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood", true)
+/* X(code, name) */
+#define OB_TASK_MAP(X)                                      \
+    X(OB_TASK_FILL_MASK, "fill-mask")                       \
+    X(OB_TASK_FEATURE_EXTRACTION, "feature-extraction")     \
+    X(OB_TASK_FORWARD, "forward")                           \
+    X(OB_TASK_TEXT_CLASSIFICATION, "text-classification")   \
+    X(OB_TASK_TOKEN_CLASSIFICATION, "token-classification") \
+    X(OB_TASK_QUESTION_ANSWERING, "question-answering")     \
+    X(OB_TASK_MULTIPLE_CHOICE, "multiple-choice")           \
+    X(OB_TASK_PSEUDO_LOG_LIKELIHOOD, "pseudo-log-likelihood")
 
 typedef enum ob_task {
-#define OB_TASK_ENUM(code, name, available) code,
+#define OB_TASK_ENUM(code, name) code,
     OB_TASK_MAP(OB_TASK_ENUM)
 #undef OB_TASK_ENUM
 } ob_task;
