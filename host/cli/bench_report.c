@@ -117,7 +117,7 @@ static void print_device(const cli_bench *b, const ob_bench_report *r)
 {
     const ob_roberta_config *c = &b->model->config;
     const ob_device_info *d = r->device;
-    char weights[16], device[16], peak[16];
+    char weights[16], device[16], peak[16], parameters[16];
     cli_format_bytes(weights, r->weight_bytes);
     cli_format_bytes(device, r->device_bytes);
     cli_format_bytes(peak, r->result_count > 0 ? r->results[r->result_count - 1].peak_host_bytes : 0);
@@ -126,14 +126,15 @@ static void print_device(const cli_bench *b, const ob_bench_report *r)
     printf(", ");
     cli_print_text(stdout, d->name, strlen(d->name));
     printf(" (%s)\n", ob_device_type_name(d->type));
+    cli_format_scaled(parameters, r->parameters);
     if (!b->once)
         printf("roof     %.1f GFLOPS of fp32 fma, %.1f GB/s read from memory; %s\n", r->roof_gflops,
                r->roof_gbytes_per_s, r->roof_right ? "answers right" : "ANSWERS WRONG");
     printf("model    ");
     cli_print_text(stdout, b->model->name, strlen(b->model->name));
-    printf("%s, %zu layers x %zu, %.1f M parameters, float32, head %s\n",
-           b->model->random_weights ? ", random weights" : "", c->num_hidden_layers, c->hidden_size,
-           (double)r->parameters * 1e-6, b->head);
+    printf("%s, %zu layers x %zu, %s parameters, float32, head %s\n",
+           b->model->random_weights ? ", random weights" : "", c->num_hidden_layers, c->hidden_size, parameters,
+           b->head);
     printf("load     %.0f ms, kernels %.0f ms\n", r->load_ms, r->build_ms);
     printf("memory   %s at most in this process, %s of device buffers (%s of weights); batches of up to %zu tokens\n\n",
            peak, device, weights, r->max_tokens);

@@ -57,8 +57,9 @@ int cli_usage(const cli_context *ctx, const char *format, ...) OB_PRINTF(2, 3); 
 void cli_print_text(FILE *file, const char *text, size_t bytes);
 /* The same of several lines, whose ends stay. */
 void cli_print_lines(FILE *file, const char *text);
-void cli_format_bytes(char out[16], uint64_t bytes); /* "23 GiB" */
-void cli_format_count(char out[32], uint64_t value); /* "10,000" */
+void cli_format_bytes(char out[16], uint64_t bytes);  /* "23 GiB" */
+void cli_format_count(char out[32], uint64_t value);  /* "10,000" */
+void cli_format_scaled(char out[16], uint64_t value); /* "124.6 M", "34 K", "812" */
 /* Columns that `text` takes on a terminal. */
 size_t cli_text_width(const char *text, size_t bytes);
 /* Flushes standard output; a failure there is the program's. Returns `status` or 6. */

@@ -121,6 +121,16 @@ void cli_format_count(char out[32], uint64_t value)
     out[at] = '\0';
 }
 
+void cli_format_scaled(char out[16], uint64_t value)
+{
+    if (value >= 999500) /* what would round to 1000 K */
+        snprintf(out, 16, "%.1f M", (double)value * 1e-6);
+    else if (value >= 1000)
+        snprintf(out, 16, "%.0f K", (double)value * 1e-3);
+    else
+        snprintf(out, 16, "%u", (unsigned)value);
+}
+
 int cli_finish_output(const cli_context *ctx, int status)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))

@@ -59,15 +59,15 @@ void cli_print_opened(const cli_context *ctx, const ob_pipeline_info *info)
 {
     if (ctx->quiet)
         return;
-    char weights[16], activations[16];
+    char weights[16], activations[16], parameters[16];
     const ob_roberta_config *c = info->config;
     cli_format_bytes(weights, info->weight_bytes);
     cli_format_bytes(activations, info->activation_bytes);
+    cli_format_scaled(parameters, info->parameters);
     fprintf(stderr, "device   %d  %s, %s (%s)   %s\n", info->device->index, info->device->platform, info->device->name,
             ob_device_type_name(info->device->type), info->device_why);
-    fprintf(stderr, "model    %s  RoBERTa, %zu layers x %zu, %.1f M parameters, %s; %s of weights, %s of activations\n",
-            info->model_path, c->num_hidden_layers, c->hidden_size, (double)info->parameters * 1e-6, info->container,
-            weights, activations);
+    fprintf(stderr, "model    %s  RoBERTa, %zu layers x %zu, %s parameters, %s; %s of weights, %s of activations\n",
+            info->model_path, c->num_hidden_layers, c->hidden_size, parameters, info->container, weights, activations);
     fprintf(stderr, "kernels  %u programs built, %u from the cache, %.0f ms\n", info->context.programs_built,
             info->context.programs_cached, info->build_seconds * 1e3);
 }
