@@ -14,15 +14,15 @@ typedef struct defects {
     ob_status first;
 } defects;
 
-/* Takes over the lines of one part's error and clears it. */
-static void note(defects *all, ob_error *err)
+/* Takes over the lines of the error of one part, which lies in `folder`, and clears it. */
+static void note(defects *all, const char *folder, ob_error *err)
 {
     if (err->status != OB_OK && all->first == OB_OK)
         all->first = err->status;
     for (const char *line = err->text; err->status != OB_OK && *line != '\0';) {
         size_t length = strcspn(line, "\n");
-        if (strncmp(line, all->folder, strlen(all->folder)) != 0) /* some name the whole path already */
-            ob_strbuf_printf(&all->text, "%s: ", all->folder);
+        if (strncmp(line, folder, strlen(folder)) != 0) /* some name the whole path already */
+            ob_strbuf_printf(&all->text, "%s: ", folder);
         ob_strbuf_append(&all->text, line, length);
         ob_strbuf_putc(&all->text, '\n');
         line += length + (line[length] == '\n');
@@ -69,7 +69,19 @@ static void check_weights(cli_folder *f, defects *all, ob_error *err)
         f->heads[f->config.head] = CLI_HEAD_FOUND;
         find_other_heads(f, err);
     }
-    note(all, err);
+    note(all, f->model_path, err);
+}
+
+/* A wrong modules.json matters to feature-extraction alone, and only where the job leaves the pooling to it. */
+static void read_sentence(cli_folder *f, ob_error *err)
+{
+    if (ob_sentence_load(f->path, &f->sentence, err) == OB_OK && f->sentence.width != 0 &&
+        f->sentence.width != f->config.hidden_size)
+        ob_error_set(err, OB_ERR_MODEL, "word_embedding_dimension: %zu, but hidden_size is %zu", f->sentence.width,
+                     f->config.hidden_size);
+    if (err->status != OB_OK)
+        ob_strbuf_append(&f->sentence_why, err->text, strcspn(err->text, "\n"));
+    ob_error_clear(err);
 }
 
 /* Every part is opened, whatever is wrong with the others. */
@@ -79,27 +91,35 @@ static void open_folder(cli_folder *f, defects *all)
     ob_error_clear(&err);
     if (!ob_folder_exists(f->path)) {
         ob_error_set(&err, OB_ERR_MODEL, "no such folder");
-        note(all, &err);
+        note(all, f->path, &err);
         return;
     }
-    bool config = ob_roberta_config_load(f->path, &f->config, &err) == OB_OK;
-    note(all, &err);
-    bool checkpoint = ob_checkpoint_open(f->path, &f->checkpoint, &err) == OB_OK;
-    note(all, &err);
+    if (ob_model_folder_find(f->path, &f->model_path, &err) != OB_OK) {
+        note(all, f->path, &err);
+        return;
+    }
+    const char *path = f->model_path;
+    bool config = ob_roberta_config_load(path, &f->config, &err) == OB_OK;
+    note(all, path, &err);
+    bool checkpoint = ob_checkpoint_open(path, &f->checkpoint, &err) == OB_OK;
+    note(all, path, &err);
     if (config && checkpoint)
         check_weights(f, all, &err);
-    bool tokenizer = ob_tokenizer_open(f->path, &f->tokenizer, &err) == OB_OK;
-    note(all, &err);
+    bool tokenizer = ob_tokenizer_open(path, &f->tokenizer, &err) == OB_OK;
+    note(all, path, &err);
     if (config && tokenizer && ob_tokenizer_max_id(f->tokenizer) >= (int32_t)f->config.vocab_size)
         ob_error_add(&err, OB_ERR_MODEL, "the tokenizer has ids up to %d, but config.json's vocab_size is %zu",
                      (int)ob_tokenizer_max_id(f->tokenizer), f->config.vocab_size);
-    note(all, &err);
+    note(all, path, &err);
+    read_sentence(f, &err);
 }
 
 static void close_folder(cli_folder *f)
 {
     for (size_t head = 0; head < CLI_HEAD_COUNT; head++)
         ob_strbuf_release(&f->why[head]);
+    ob_strbuf_release(&f->sentence_why);
+    ob_free(f->model_path);
     ob_free(f->used);
     ob_tokenizer_close(f->tokenizer);
     ob_checkpoint_close(f->checkpoint);

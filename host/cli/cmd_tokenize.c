@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <oberta/memory.h>
+#include <oberta/sentence.h>
 #include <string.h>
 
 typedef struct tokenize_job {
@@ -203,6 +204,19 @@ static int take_lines(tokenize_job *job)
     return all ? 0 : ob_status_exit_code(OB_ERR_ROWS_FAILED);
 }
 
+static ob_status open_tokenizer(cli_context *ctx, ob_tokenizer **out, ob_error *err)
+{
+    const char *folder = cli_model_folder(ctx, err);
+    char *model = NULL;
+    if (folder == NULL || ob_model_folder_find(folder, &model, err) != OB_OK)
+        return ob_error_status(err);
+    ob_status status = ob_tokenizer_open(model, out, err);
+    if (status != OB_OK)
+        ob_error_prefix(err, "%s", model);
+    ob_free(model);
+    return status;
+}
+
 int cli_tokenize(cli_context *ctx, int argc, char **argv)
 {
     tokenize_job job = {.ctx = ctx};
@@ -222,12 +236,8 @@ int cli_tokenize(cli_context *ctx, int argc, char **argv)
         return cli_usage(ctx, "a text is needed, or '-' for lines of standard input");
     ob_error err;
     ob_error_clear(&err);
-    const char *model = cli_model_folder(ctx, &err);
-    if (model == NULL || ob_tokenizer_open(model, &job.tokenizer, &err) != OB_OK) {
-        if (model != NULL)
-            ob_error_prefix(&err, "%s", model);
+    if (open_tokenizer(ctx, &job.tokenizer, &err) != OB_OK)
         return cli_fail(ctx, &err);
-    }
     job.cache = ob_tokenizer_cache_create();
     status = 0;
     if (lines)

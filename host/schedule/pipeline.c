@@ -1,10 +1,10 @@
 /* Opens everything a job needs, in the order in which mistakes are cheapest to find. */
 #include "pipeline_internal.h"
-#include "tasks/sentence.h"
 
 #include <oberta/clock.h>
 #include <oberta/file.h>
 #include <oberta/memory.h>
+#include <oberta/sentence.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,22 +67,12 @@ static ob_status check_output(const ob_pipeline *p, ob_error *err)
     return OB_OK;
 }
 
-/* Old folders of sentence-transformers keep the encoder in a folder of its own ("0_Transformer"). */
 static ob_status find_model(ob_pipeline *p, const char *path, ob_error *err)
 {
-    ob__sentence sentence = {.found = false};
-    char *config = ob_path_join(path, "config.json");
-    bool flat = config == NULL || ob_file_exists(config);
-    ob_free(config);
-    if (!flat && ob__sentence_load(path, &sentence, err) != OB_OK) {
-        ob_error_prefix(err, "%s", path);
-        return ob_error_status(err);
-    }
     p->root_path = ob_strdup(path);
-    p->model_path = sentence.transformer[0] != '\0' ? ob_path_join(path, sentence.transformer) : ob_strdup(path);
-    return p->root_path != NULL && p->model_path != NULL
-               ? OB_OK
-               : ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
+    if (p->root_path == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the job");
+    return ob_model_folder_find(path, &p->model_path, err);
 }
 
 static ob_status open_tokenizer(ob_pipeline *p, ob_error *err)
@@ -266,7 +256,7 @@ ob_status ob_pipeline_create(const ob_job *job, const char *default_model, const
     if (find_model(p, job->model_path != NULL ? job->model_path : default_model, err) != OB_OK)
         goto fail;
     if (p->task == NULL) {
-        ob_error_set(err, OB_ERR_CONFIG, "task: '%s' is not available in this version", ob_task_name(job->task));
+        ob_error_set(err, OB_ERR_CONFIG, "task: %d is no task", (int)job->task);
         goto fail;
     }
     double begin = ob_clock_seconds();

@@ -1,10 +1,11 @@
 /* feature-extraction: a vector for each token, or one for the row: pooled as the job says, or else as the folder's
  * modules.json does (sentence-transformers). */
-#include "sentence.h"
+#include "strip.h"
 #include "task.h"
 
 #include <math.h>
 #include <oberta/memory.h>
+#include <oberta/sentence.h>
 
 typedef struct features {
     bool described; /* the embedding is that of modules.json: texts are stripped, as there */
@@ -12,7 +13,7 @@ typedef struct features {
     size_t width; /* of a vector */
 } features;
 
-static ob_status take_description(ob__task_context *ctx, const ob__sentence *sentence, features *state, ob_error *err)
+static ob_status take_description(ob__task_context *ctx, const ob_sentence *sentence, features *state, ob_error *err)
 {
     size_t hidden = ctx->config->hidden_size;
     if (sentence->width != 0 && sentence->width != hidden)
@@ -33,7 +34,7 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
     static const unsigned wants[] = {OB_WANT_HIDDEN, OB_WANT_CLS, OB_WANT_MEAN, OB_WANT_POOLER}; /* of ob_pooling */
     const ob_job *job = ctx->job;
     ob_pooling pooling = job->feature_extraction.pooling;
-    ob__sentence sentence = {.found = false};
+    ob_sentence sentence = {.found = false};
     features *state = ctx->state = ob_malloc(sizeof *state);
     if (state == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the task");
@@ -41,7 +42,7 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
                         .normalize = job->feature_extraction.normalize,
                         .width = ctx->config->hidden_size};
     ctx->needs = (ob__task_needs){.want = wants[pooling], .pooler = pooling == OB_POOLING_POOLER};
-    if (!job->feature_extraction.pooling_given && ob__sentence_load(ctx->root_path, &sentence, err) != OB_OK) {
+    if (!job->feature_extraction.pooling_given && ob_sentence_load(ctx->root_path, &sentence, err) != OB_OK) {
         ob_error_prefix(err, "%s", ctx->root_path);
         return ob_error_status(err);
     }

@@ -1,11 +1,9 @@
 /* modules.json and what it names. The files are untrusted: names of folders are plain, every type is checked. */
-#include "sentence.h"
-
 #include <jansson.h>
 #include <oberta/batch.h>
 #include <oberta/file.h>
 #include <oberta/memory.h>
-#include <oberta/utf8.h>
+#include <oberta/sentence.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,7 +49,7 @@ static bool file_is_there(const char *folder, const char *name)
 static bool is_plain(const char *name)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-    return strlen(name) < OB__MODULE_NAME_BYTES && name[0] != '.' && strspn(name, allowed) == strlen(name);
+    return strlen(name) < OB_MODULE_NAME_BYTES && name[0] != '.' && strspn(name, allowed) == strlen(name);
 }
 
 /* The modes of 1_Pooling/config.json, in both forms that there are. */
@@ -65,6 +63,14 @@ static const struct {
                 {"pooling_mode_weightedmean_tokens", "weightedmean", OB_WANT_WEIGHTED_MEAN},
                 {"pooling_mode_lasttoken", "lasttoken", OB_WANT_LAST_TOKEN}};
 #define POOLING_COUNT (sizeof poolings / sizeof *poolings)
+
+const char *ob_sentence_pooling_name(unsigned pooling)
+{
+    for (size_t i = 0; i < POOLING_COUNT; i++)
+        if (poolings[i].want == pooling)
+            return poolings[i].word;
+    return "?";
+}
 
 static unsigned find_word(const char *word)
 {
@@ -117,7 +123,7 @@ static ob_status read_flags(json_t *root, const char *module, unsigned *want, ob
     return OB_OK;
 }
 
-static ob_status read_pooling(const char *folder, const char *module, ob__sentence *out, ob_error *err)
+static ob_status read_pooling(const char *folder, const char *module, ob_sentence *out, ob_error *err)
 {
     char *path = ob_path_join(folder, module);
     json_t *root = path != NULL ? read_json(path, "config.json", JSON_OBJECT, err) : NULL;
@@ -146,7 +152,7 @@ static ob_status read_pooling(const char *folder, const char *module, ob__senten
     return status;
 }
 
-static ob_status read_transformer(const char *folder, ob__sentence *out, ob_error *err)
+static ob_status read_transformer(const char *folder, ob_sentence *out, ob_error *err)
 {
     static const char name[] = "sentence_bert_config.json";
     char *path = ob_path_join(folder, out->transformer);
@@ -175,7 +181,7 @@ static const char *class_name(const char *type)
 }
 
 /* Transformer, Pooling, and at most one Normalize, in this order: the sentence embeddings that RoBERTa folders have. */
-static ob_status read_module(const char *folder, size_t index, const json_t *module, ob__sentence *out, ob_error *err)
+static ob_status read_module(const char *folder, size_t index, const json_t *module, ob_sentence *out, ob_error *err)
 {
     static const char *const order[] = {"Transformer", "Pooling", "Normalize"};
     const char *type = json_string_value(json_object_get(module, "type"));
@@ -197,9 +203,9 @@ static ob_status read_module(const char *folder, size_t index, const json_t *mod
     return OB_OK;
 }
 
-ob_status ob__sentence_load(const char *folder, ob__sentence *out, ob_error *err)
+ob_status ob_sentence_load(const char *folder, ob_sentence *out, ob_error *err)
 {
-    *out = (ob__sentence){.found = file_is_there(folder, MODULES_FILE)};
+    *out = (ob_sentence){.found = file_is_there(folder, MODULES_FILE)};
     if (!out->found)
         return OB_OK;
     json_t *root = read_json(folder, MODULES_FILE, JSON_ARRAY, err);
@@ -216,27 +222,17 @@ ob_status ob__sentence_load(const char *folder, ob__sentence *out, ob_error *err
     return status;
 }
 
-/* White space as Python has it: Unicode's, and four control characters. */
-static bool is_space(uint32_t c)
+ob_status ob_model_folder_find(const char *folder, char **out, ob_error *err)
 {
-    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
-}
-
-ob_strbuf ob__strip(const ob_strbuf *text)
-{
-    size_t begin = text->length, end = 0, bytes;
-    if (ob_utf8_invalid_at(ob_strbuf_text(text), text->length) < text->length)
-        return *text; /* the tokenizer says where */
-    for (size_t at = 0; at < text->length; at += bytes) {
-        if (is_space(ob_utf8_decode(text->data + at, &bytes)))
-            continue;
-        begin = at < begin ? at : begin;
-        end = at + bytes;
+    ob_sentence sentence = {.found = false};
+    bool flat = file_is_there(folder, "config.json");
+    if (!flat && ob_sentence_load(folder, &sentence, err) != OB_OK) {
+        if (sentence.transformer[0] == '\0') {
+            ob_error_prefix(err, "%s", folder);
+            return ob_error_status(err);
+        }
+        ob_error_clear(err); /* what is wrong behind the encoder matters to embeddings alone */
     }
-    ob_strbuf view = *text;
-    if (text->length > 0)
-        view.data += begin < end ? begin : 0;
-    view.length = begin < end ? end - begin : 0;
-    return view;
+    *out = sentence.transformer[0] != '\0' ? ob_path_join(folder, sentence.transformer) : ob_strdup(folder);
+    return *out != NULL ? OB_OK : ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for '%s'", folder);
 }

@@ -57,7 +57,7 @@ extern const ob__task ob__task_text_classification;
 extern const ob__task ob__task_multiple_choice;
 extern const ob__task ob__task_pseudo_log_likelihood;
 
-/* The table of a task; NULL for one that this version does not have. */
+/* The table of a task; NULL for a number that is none. */
 const ob__task *ob__task_find(ob_task task);
 
 /* OB_ERR_CONFIG unless the job's output format takes such records. `what` stands in the message ("predictions"). */

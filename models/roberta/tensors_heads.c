@@ -121,7 +121,8 @@ void ob__explain_missing_heads(const ob__finder *f, ob_head head, bool pooler)
         [OB_HEAD_MULTIPLE_CHOICE] = {"multiple-choice head", "classifier.weight"},
     };
     if (head != OB_HEAD_NONE && ob__peek(f, parts[head].tensor) == NULL)
-        ob_error_add(f->err, OB_ERR_MODEL, "the file has no %s, which this task needs", parts[head].name);
+        ob_error_add(f->err, OB_ERR_MODEL, "the file has no %s, which %s", parts[head].name,
+                     head == f->config->head ? "config.json's architectures name" : "this task needs");
     char name[64];
     snprintf(name, sizeof name, "%spooler.dense.weight", f->prefix);
     if (pooler && ob__peek(f, name) == NULL)

@@ -183,6 +183,33 @@ expect 3 'merges.txt:[0-9]+: .x y z.: not two tokens' $program inspect broken
 printf '#version\nqqq zzz\n' >broken/merges.txt
 expect 3 'not in the vocabulary' $program inspect broken
 
+# Folders of sentence-transformers, in the old layout and with what oberta does not have
+mkdir -p sentences/0_Transformer sentences/1_Pooling
+cp "$data"/goldens/pooler/model/* sentences/0_Transformer/
+printf '{"max_seq_length": 24}' >sentences/0_Transformer/sentence_bert_config.json
+printf '{"word_embedding_dimension": 32, "pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": true}' \
+    >sentences/1_Pooling/config.json
+module() { # module INDEX PATH CLASS
+    printf '{"idx":%s,"name":"%s","path":"%s","type":"sentence_transformers.models.%s"}' "$1" "$1" "$2" "$3"
+}
+modules() { # modules THIRD: the third module's class
+    echo "[$(module 0 0_Transformer Transformer),$(module 1 1_Pooling Pooling),$(module 2 2_$1 $1)]" >sentences/modules.json
+}
+modules Normalize
+expect 0 '^sentence +modules.json: max \+ mean pooling, normalized, max_seq_length 24, encoder in 0_Transformer$' \
+    $program inspect sentences
+expect 0 '^tasks +feature-extraction, forward$' $program inspect sentences
+expect 0 '"sentence":[{]"pooling":\["max","mean"\],"normalize":true,"max_seq_length":24,.*"tasks":\["feature-ex' \
+    $program inspect --json sentences
+expect 0 '"input_ids":\[0,' $program tokenize -m sentences --json 'a b'
+job sentences.yaml 'task: feature-extraction' 'inputs: {path: texts.txt}' 'output: {path: "-"}'
+expect 0 '27 K parameters' $program run -m sentences sentences.yaml
+modules Dense
+expect 0 "^sentence +modules.json: modules.json.2.: 'Dense': .*; feature-extraction needs" $program inspect sentences
+expect 0 '"sentence":[{]"error":"modules.json.2.: ' $program inspect --json sentences
+rm sentences/0_Transformer/config.json
+expect 3 '^sentences/0_Transformer/config.json: no such file' $program inspect sentences
+
 # inspect: everything that is wrong with a folder at once, and what a good one holds
 cp "$demo"/* broken/ 2>/dev/null
 sed 's/"hidden_act": "gelu"/"hidden_act": "gulp"/' "$demo/config.json" >broken/config.json
@@ -203,7 +230,7 @@ expect 3 'merges.txt is missing' $program inspect broken
 cp "$demo"/vocab.json "$demo"/merges.txt broken/
 sed 's/RobertaForMaskedLM/RobertaForQuestionAnswering/' "$demo/config.json" >broken/config.json
 expect 3 "tensor 'qa_outputs.weight' is missing" $program inspect broken
-expect 3 'no question-answering head' $program inspect broken
+expect 3 "no question-answering head, which config.json's architectures name" $program inspect broken
 sed 's/RobertaForMaskedLM/RobertaModel/' "$demo/config.json" >broken/config.json
 expect 0 '^heads +masked-lm, decoder tied' $program inspect broken
 expect 0 '^weights +safetensors, .*202 tensors \(202 F16\), 3,518,976 parameters' $program inspect
@@ -211,6 +238,7 @@ expect 0 'a batch of 512 tokens takes about 1.5 MiB on a GPU' $program inspect -
 expect 0 'bos <s> 0, pad <pad> 1, eos </s> 2, unk <unk> 3, mask <mask> 8191' $program inspect
 expect 0 'F16   lm_head.dense.weight  \(128, 128\)$' $program inspect -v
 expect 0 'lm_head.decoder.weight  \(300, 32\)  not used' $program inspect -v "$data/goldens/tied/model_equal_decoder"
+expect 0 '^tasks +fill-mask, feature-extraction, forward, pseudo-log-likelihood$' $program inspect
 expect 0 '^heads +pooler$' $program inspect "$data/goldens/pooler/model"
 expect 0 'RobertaForCausalLM.*, decoder, cross-attention$' $program inspect "$data/goldens/cross/model"
 expect 0 'sequence-classification, 3 labels \(entailment, neutral, contradiction\)' $program inspect \
@@ -308,11 +336,7 @@ mkfifo pipe
 $program fill-mask -m "$demo" - <pipe >answer.txt 2>/dev/null &
 exec 3>pipe
 printf 'a\n' >&3
-waited=0
-while [ ! -s answer.txt ] && [ $waited -lt 60 ]; do
-    sleep 1
-    waited=$((waited + 1))
-done
+wait_for answer.txt
 cp answer.txt early.txt
 exec 3>&-
 wait

@@ -2,7 +2,7 @@
  * refused. The reference is the formula, on the hidden states that transformers gives. */
 #include "job_runner.h"
 #include "model_files.h"
-#include "tasks/sentence.h"
+#include "tasks/strip.h"
 
 #include <math.h>
 #include <oberta/batch.h>

@@ -42,6 +42,8 @@ add_library(oberta_cli OBJECT
     host/cli/cmd_tokenize.c
     host/cli/cmd_tune.c
     host/cli/environment.c
+    host/cli/inspect_facts.c
+    host/cli/inspect_json.c
     host/cli/inspect_report.c
     host/cli/main.c
     host/cli/options.c
