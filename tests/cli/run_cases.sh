@@ -360,7 +360,7 @@ expect 2 'esc.yaml' $program run esc.yaml
 expect 0 'silent' sh -c "$program run esc.yaml 2>&1 | tr -cd '\\033' | grep -q . || echo silent"
 
 # Devices that are not there, and a disk that is full
-expect 5 'pocl-opencl-icd' env OCL_ICD_VENDORS=/nonexistent $program fill-mask -m "$demo" x
+expect 5 'pocl-opencl-icd' env OCL_ICD_VENDORS=/dev/null/none $program fill-mask -m "$demo" x
 expect 5 'ruled out by type' $program fill-mask -m "$demo" -d type=accelerator x
 expect 2 'did you mean' $program fill-mask -m "$demo" -d plattform=x x
 expect 6 'cannot write|No space' sh -c "$program run -q -s output.path=- good.yaml >/dev/full"

@@ -10,6 +10,7 @@
  *   reader.h          rows of text, JSONL, CSV and TSV files
  *   roberta_config.h  config.json
  *   log.h, error.h    what goes wrong
+ *   sentence.h        what a folder of sentence-transformers makes of hidden states
  *   version.h
  *
  * Not included, for programs that go deeper: checkpoint.h, context.h and roberta.h (weights, an open device and a model
@@ -42,6 +43,7 @@
 #include <oberta/pipeline.h>
 #include <oberta/reader.h>
 #include <oberta/roberta_config.h>
+#include <oberta/sentence.h>
 #include <oberta/tokenizer.h>
 #include <oberta/version.h>
 #include <oberta/writer.h>
