@@ -67,14 +67,14 @@ size_t cli_count_dtype(const cli_folder *f, int dtype)
  */
 bool cli_runs_task(const cli_folder *f, ob_task task)
 {
-    static const ob_head heads[] = {[OB_TASK_FILL_MASK] = OB_HEAD_LM,
-                                    [OB_TASK_FEATURE_EXTRACTION] = OB_HEAD_NONE,
-                                    [OB_TASK_FORWARD] = OB_HEAD_NONE,
-                                    [OB_TASK_TEXT_CLASSIFICATION] = OB_HEAD_SEQUENCE_CLASSIFICATION,
-                                    [OB_TASK_TOKEN_CLASSIFICATION] = OB_HEAD_TOKEN_CLASSIFICATION,
-                                    [OB_TASK_QUESTION_ANSWERING] = OB_HEAD_QUESTION_ANSWERING,
-                                    [OB_TASK_MULTIPLE_CHOICE] = OB_HEAD_MULTIPLE_CHOICE,
-                                    [OB_TASK_PSEUDO_LOG_LIKELIHOOD] = OB_HEAD_LM};
+    static const ob_head heads[CLI_TASK_COUNT] = {[OB_TASK_FILL_MASK] = OB_HEAD_LM,
+                                                  [OB_TASK_FEATURE_EXTRACTION] = OB_HEAD_NONE,
+                                                  [OB_TASK_FORWARD] = OB_HEAD_NONE,
+                                                  [OB_TASK_TEXT_CLASSIFICATION] = OB_HEAD_SEQUENCE_CLASSIFICATION,
+                                                  [OB_TASK_TOKEN_CLASSIFICATION] = OB_HEAD_TOKEN_CLASSIFICATION,
+                                                  [OB_TASK_QUESTION_ANSWERING] = OB_HEAD_QUESTION_ANSWERING,
+                                                  [OB_TASK_MULTIPLE_CHOICE] = OB_HEAD_MULTIPLE_CHOICE,
+                                                  [OB_TASK_PSEUDO_LOG_LIKELIHOOD] = OB_HEAD_LM};
     ob_head head = heads[task];
     bool masked = head != OB_HEAD_LM || ob_tokenizer_special_id(f->tokenizer, OB_TOKEN_MASK) >= 0;
     bool pooled = head != OB_HEAD_MULTIPLE_CHOICE || f->pooler;

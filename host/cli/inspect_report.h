@@ -9,7 +9,8 @@
 #include <oberta/sentence.h>
 
 #define CLI_HEAD_COUNT      (OB_HEAD_MULTIPLE_CHOICE + 1)
-#define CLI_TASK_COUNT      (OB_TASK_PSEUDO_LOG_LIKELIHOOD + 1)
+#define CLI_ONE(code, name) +1
+#define CLI_TASK_COUNT      (0 OB_TASK_MAP(CLI_ONE))
 #define CLI_TOKENIZER_FILES 5
 
 typedef enum cli_head_state {

@@ -29,7 +29,7 @@ struct ob_device {
     cl_device_id id;
     cl_platform_id platform;
     unsigned quirks;
-    char *strings[7]; /* what info points to */
+    char *strings[7];         /* what info points to */
     const char *cache_folder; /* the list's; NULL: none */
     ob_strbuf why_not, quirk_names;
 };
