@@ -1,7 +1,7 @@
 /* State dicts and their views: they land row-major, contiguous ones in the file itself; what reaches beyond is refused.
  */
 #include "torch_files.h"
-#include "torch_zip.h"
+#include "torch_zip_case.h"
 
 #include <oberta/memory.h>
 #include <setjmp.h>
@@ -12,41 +12,9 @@
 
 #include <cmocka.h>
 
-static ob_error err;
-static unsigned char *file; /* of the last parse that succeeded */
-static size_t file_bytes;
-static ob__tensor_list parsed;
-
-static void release(void)
-{
-    ob__tensor_list_release(&parsed);
-    free(file);
-    file = NULL;
-}
-
-static ob_status parse(const void *data, size_t bytes)
-{
-    file = exact_copy(data, bytes);
-    file_bytes = bytes;
-    ob_error_clear(&err);
-    ob_status status = ob__torch_zip_parse(file, bytes, "pytorch_model.bin", &parsed, &err);
-    assert_int_equal(status, err.status);
-    assert_int_equal(status == OB_OK, err.text[0] == '\0');
-    if (status != OB_OK)
-        release();
-    return status;
-}
-
-static void expect_refusal(const void *data, size_t bytes, const char *reason)
-{
-    ob_status status = parse(data, bytes);
-    if (status != OB_ERR_MODEL || strstr(err.text, reason) == NULL)
-        fail_msg("expected '%s', got %s '%s'", reason, ob_status_name(status), err.text);
-}
-
 static const ob_tensor *tensor(const char *name)
 {
-    const ob_tensor *found = ob__tensor_list_find(&parsed, name);
+    const ob_tensor *found = ob__tensor_list_find(&zip_tensors, name);
     if (found == NULL)
         fail_msg("no tensor '%s'", name);
     return found;
@@ -55,35 +23,8 @@ static const ob_tensor *tensor(const char *name)
 static bool in_file(const void *data, size_t bytes)
 {
     const unsigned char *begin = data;
-    return begin >= file && bytes <= file_bytes && begin + bytes <= file + file_bytes;
+    return begin >= zip_bytes && bytes <= zip_byte_count && begin + bytes <= zip_bytes + zip_byte_count;
 }
-
-/* The storage 0, 1, 2, ... of `count` floats. */
-static float *count_up(size_t count)
-{
-    float *numbers = malloc((count + 1) * sizeof *numbers);
-    assert_non_null(numbers);
-    for (size_t i = 0; i < count; i++)
-        numbers[i] = (float)i;
-    return numbers;
-}
-
-static void build(const torch_tensor *tensors, size_t count, size_t elements, zip_file *out)
-{
-    ob_strbuf pickle = OB_STRBUF_INIT;
-    float *numbers = count_up(elements);
-    pickle_state_dict(&pickle, tensors, count, false);
-    build_torch_zip(&pickle, "little", numbers, elements * sizeof *numbers, out);
-    ob_strbuf_release(&pickle);
-    free(numbers);
-}
-
-#define VIEW(name, offset, rank, ...)                                  \
-    {                                                                  \
-        name, "FloatStorage", "0", 24, offset, rank, rank, __VA_ARGS__ \
-    }
-
-static const torch_tensor plain = VIEW("a", 0, 2, {4, 6}, {6, 1});
 
 static void test_views_reads_views_in_row_major_order(void **state)
 {
@@ -94,29 +35,29 @@ static void test_views_reads_views_in_row_major_order(void **state)
         size_t count;
         float expected[24];
     } rows[] = {
-        {VIEW("plain", 0, 2, {2, 3}, {3, 1}), true, 6, {0, 1, 2, 3, 4, 5}},
-        {VIEW("offset", 20, 1, {4}, {1}), true, 4, {20, 21, 22, 23}},
-        {VIEW("scalar", 7, 0, {0}, {0}), true, 1, {7}},
-        {VIEW("empty", 24, 2, {0, 5}, {9, 9}), true, 0, {0}},
-        {VIEW("one", 3, 3, {1, 2, 1}, {99, 1, 77}), true, 2, {3, 4}}, /* strides of 1 do not matter */
-        {VIEW("transposed", 0, 2, {3, 2}, {1, 3}), false, 6, {0, 3, 1, 4, 2, 5}},
-        {VIEW("stepped", 1, 1, {3}, {2}), false, 3, {1, 3, 5}},
-        {VIEW("columns", 1, 2, {2, 2}, {6, 1}), false, 4, {1, 2, 7, 8}},
-        {VIEW("expanded", 5, 2, {2, 3}, {0, 0}), false, 6, {5, 5, 5, 5, 5, 5}},
-        {VIEW("rows", 0, 2, {2, 2}, {0, 1}), false, 4, {0, 1, 0, 1}},
-        {VIEW("cube", 0, 3, {2, 3, 2}, {1, 2, 12}), false, 12, {0, 12, 2, 14, 4, 16, 1, 13, 3, 15, 5, 17}},
+        {TORCH_VIEW("plain", 0, 2, {2, 3}, {3, 1}), true, 6, {0, 1, 2, 3, 4, 5}},
+        {TORCH_VIEW("offset", 20, 1, {4}, {1}), true, 4, {20, 21, 22, 23}},
+        {TORCH_VIEW("scalar", 7, 0, {0}, {0}), true, 1, {7}},
+        {TORCH_VIEW("empty", 24, 2, {0, 5}, {9, 9}), true, 0, {0}},
+        {TORCH_VIEW("one", 3, 3, {1, 2, 1}, {99, 1, 77}), true, 2, {3, 4}}, /* strides of 1 do not matter */
+        {TORCH_VIEW("transposed", 0, 2, {3, 2}, {1, 3}), false, 6, {0, 3, 1, 4, 2, 5}},
+        {TORCH_VIEW("stepped", 1, 1, {3}, {2}), false, 3, {1, 3, 5}},
+        {TORCH_VIEW("columns", 1, 2, {2, 2}, {6, 1}), false, 4, {1, 2, 7, 8}},
+        {TORCH_VIEW("expanded", 5, 2, {2, 3}, {0, 0}), false, 6, {5, 5, 5, 5, 5, 5}},
+        {TORCH_VIEW("rows", 0, 2, {2, 2}, {0, 1}), false, 4, {0, 1, 0, 1}},
+        {TORCH_VIEW("cube", 0, 3, {2, 3, 2}, {1, 2, 12}), false, 12, {0, 12, 2, 14, 4, 16, 1, 13, 3, 15, 5, 17}},
     };
     enum { COUNT = sizeof rows / sizeof rows[0] };
     torch_tensor views[COUNT];
     zip_file zip;
     for (size_t i = 0; i < COUNT; i++)
         views[i] = rows[i].view;
-    build(views, COUNT, 24, &zip);
-    if (parse(zip.bytes.data, zip.bytes.length) != OB_OK)
-        fail_msg("%s", err.text);
-    assert_int_equal(parsed.count, COUNT);
-    ob_error_clear(&err);
-    assert_int_equal(ob__tensor_list_sort(&parsed, &err), OB_OK);
+    build_counted(views, COUNT, 24, &zip);
+    if (zip_parse(zip.bytes.data, zip.bytes.length) != OB_OK)
+        fail_msg("%s", zip_error.text);
+    assert_int_equal(zip_tensors.count, COUNT);
+    ob_error_clear(&zip_error);
+    assert_int_equal(ob__tensor_list_sort(&zip_tensors, &zip_error), OB_OK);
     for (size_t i = 0; i < COUNT; i++) {
         const ob_tensor *got = tensor(views[i].name);
         assert_int_equal(got->dtype, OB_DTYPE_F32);
@@ -128,7 +69,7 @@ static void test_views_reads_views_in_row_major_order(void **state)
         assert_int_equal(got->mapped, rows[i].mapped);
         assert_int_equal(in_file(got->data, got->count * sizeof(float)), rows[i].mapped);
     }
-    release();
+    zip_release();
     ob_strbuf_release(&zip.bytes);
 }
 
@@ -139,21 +80,21 @@ static void test_views_refuses_views_beyond_their_storage(void **state)
         torch_tensor view;
         const char *reason;
     } rows[] = {
-        {VIEW("a", 0, 1, {25}, {1}),
+        {TORCH_VIEW("a", 0, 1, {25}, {1}),
          "tensor 'a': offset 0, shape (25), strides (1): reaches element 24, but its storage"},
-        {VIEW("a", 24, 0, {0}, {0}), "reaches element 24"},
-        {VIEW("a", 23, 1, {2}, {1}), "reaches element 24"},
-        {VIEW("a", 0, 2, {4, 6}, {7, 1}), "reaches element 26"},
-        {VIEW("a", 0, 2, {2, 2}, {24, 0}), "reaches element 24"},
-        {VIEW("a", 25, 1, {0}, {1}), "offset 25: its storage has 24"},
-        {VIEW("a", -1, 1, {1}, {1}), "offset: no size"},
-        {VIEW("a", 0, 1, {-1}, {1}), "shape: number 0 is no size"},
-        {VIEW("a", 5, 2, {1, 2}, {1, -1}), "strides: number 1 is no size"},
-        {VIEW("a", 0, 2, {INT64_MAX, 4}, {0, 0}), "product of the dimensions overflows"},
-        {VIEW("a", 0, 1, {INT64_MAX}, {0}), "its size in bytes overflows"},
-        {VIEW("a", 0, 2, {3, 3}, {INT64_MAX, 1}), "place overflows"},
-        {VIEW("a", INT64_MAX, 2, {3, 3}, {INT64_MAX, 1}), "place overflows"},
-        {VIEW("a", 0, 2, {1000000, 1000000}, {0, 0}), "a view of 1000000000000 elements"},
+        {TORCH_VIEW("a", 24, 0, {0}, {0}), "reaches element 24"},
+        {TORCH_VIEW("a", 23, 1, {2}, {1}), "reaches element 24"},
+        {TORCH_VIEW("a", 0, 2, {4, 6}, {7, 1}), "reaches element 26"},
+        {TORCH_VIEW("a", 0, 2, {2, 2}, {24, 0}), "reaches element 24"},
+        {TORCH_VIEW("a", 25, 1, {0}, {1}), "offset 25: its storage has 24"},
+        {TORCH_VIEW("a", -1, 1, {1}, {1}), "offset: no size"},
+        {TORCH_VIEW("a", 0, 1, {-1}, {1}), "shape: number 0 is no size"},
+        {TORCH_VIEW("a", 5, 2, {1, 2}, {1, -1}), "strides: number 1 is no size"},
+        {TORCH_VIEW("a", 0, 2, {INT64_MAX, 4}, {0, 0}), "product of the dimensions overflows"},
+        {TORCH_VIEW("a", 0, 1, {INT64_MAX}, {0}), "its size in bytes overflows"},
+        {TORCH_VIEW("a", 0, 2, {3, 3}, {INT64_MAX, 1}), "place overflows"},
+        {TORCH_VIEW("a", INT64_MAX, 2, {3, 3}, {INT64_MAX, 1}), "place overflows"},
+        {TORCH_VIEW("a", 0, 2, {1000000, 1000000}, {0, 0}), "a view of 1000000000000 elements"},
         {{"a", "FloatStorage", "0", 24, 0, 2, 1, {1, 1}, {1}}, "2 dimensions, but 1 strides"},
         {{"a", "FloatStorage", "0", 24, 0, 9, 9, {1, 1, 1, 1, 1, 1, 1, 1, 1}, {1}}, "9 dimensions: at most 8"},
         {{"a", "FloatStorage", "0", 25, 0, 1, 1, {1}, {1}}, "'data/0': 96 bytes, but data.pkl promises 25 elements"},
@@ -166,8 +107,8 @@ static void test_views_refuses_views_beyond_their_storage(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         zip_file zip;
-        build(&rows[i].view, 1, 24, &zip);
-        expect_refusal(zip.bytes.data, zip.bytes.length, rows[i].reason);
+        build_counted(&rows[i].view, 1, 24, &zip);
+        zip_expect_refusal(zip.bytes.data, zip.bytes.length, rows[i].reason);
         ob_strbuf_release(&zip.bytes);
     }
 }
@@ -175,29 +116,29 @@ static void test_views_refuses_views_beyond_their_storage(void **state)
 static void test_views_lists_all_tensors_that_do_not_fit(void **state)
 {
     (void)state;
-    torch_tensor views[] = {VIEW("first", 0, 1, {25}, {1}), VIEW("good", 0, 1, {4}, {1}),
-                            VIEW("second", 30, 1, {1}, {1})};
+    torch_tensor views[] = {TORCH_VIEW("first", 0, 1, {25}, {1}), TORCH_VIEW("good", 0, 1, {4}, {1}),
+                            TORCH_VIEW("second", 30, 1, {1}, {1})};
     zip_file zip;
-    build(views, 3, 24, &zip);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "tensor 'first'");
-    assert_non_null(strstr(err.text, "\ntensor 'second'"));
-    assert_null(strstr(err.text, "good"));
+    build_counted(views, 3, 24, &zip);
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "tensor 'first'");
+    assert_non_null(strstr(zip_error.text, "\ntensor 'second'"));
+    assert_null(strstr(zip_error.text, "good"));
     ob_strbuf_release(&zip.bytes);
 }
 
 static void test_views_bounds_what_is_copied(void **state)
 {
     (void)state;
-    torch_tensor views[] = {VIEW("a", 0, 2, {2890, 2890}, {0, 0}), VIEW("b", 0, 2, {2890, 2890}, {0, 0})};
+    torch_tensor views[] = {TORCH_VIEW("a", 0, 2, {2890, 2890}, {0, 0}), TORCH_VIEW("b", 0, 2, {2890, 2890}, {0, 0})};
     zip_file zip; /* 33.4 MB each, of 67.1 */
-    build(views, 2, 24, &zip);
-    if (parse(zip.bytes.data, zip.bytes.length) != OB_OK)
-        fail_msg("%s", err.text);
-    release();
+    build_counted(views, 2, 24, &zip);
+    if (zip_parse(zip.bytes.data, zip.bytes.length) != OB_OK)
+        fail_msg("%s", zip_error.text);
+    zip_release();
     ob_strbuf_release(&zip.bytes);
     views[0].shape[0] = 2950;
-    build(views, 2, 24, &zip);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "tensor 'b': a view of");
+    build_counted(views, 2, 24, &zip);
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "tensor 'b': a view of");
     ob_strbuf_release(&zip.bytes);
 }
 
@@ -211,20 +152,20 @@ static void test_views_turns_big_endian_numbers_around(void **state)
     pickle_state_dict(&pickle, views, 2, false);
     zip_file zip;
     build_torch_zip(&pickle, "big", storage, sizeof storage, &zip);
-    if (parse(zip.bytes.data, zip.bytes.length) != OB_OK)
-        fail_msg("%s", err.text);
-    assert_memory_equal(parsed.items[0].data, ((float[]){1, 2, 3, 4}), 16);
-    assert_memory_equal(parsed.items[1].data, ((float[]){1, 3, 2, 4}), 16);
-    assert_false(parsed.items[0].mapped);
-    release();
+    if (zip_parse(zip.bytes.data, zip.bytes.length) != OB_OK)
+        fail_msg("%s", zip_error.text);
+    assert_memory_equal(zip_tensors.items[0].data, ((float[]){1, 2, 3, 4}), 16);
+    assert_memory_equal(zip_tensors.items[1].data, ((float[]){1, 3, 2, 4}), 16);
+    assert_false(zip_tensors.items[0].mapped);
+    zip_release();
     ob_strbuf_release(&zip.bytes);
     build_torch_zip(&pickle, NULL, storage, sizeof storage, &zip);
-    assert_int_equal(parse(zip.bytes.data, zip.bytes.length), OB_OK);
-    assert_memory_equal(parsed.items[0].data, storage, 16);
-    release();
+    assert_int_equal(zip_parse(zip.bytes.data, zip.bytes.length), OB_OK);
+    assert_memory_equal(zip_tensors.items[0].data, storage, 16);
+    zip_release();
     ob_strbuf_release(&zip.bytes);
     build_torch_zip(&pickle, "middle", storage, sizeof storage, &zip);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "byteorder: neither 'little' nor 'big'");
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "byteorder: neither 'little' nor 'big'");
     ob_strbuf_release(&zip.bytes);
     ob_strbuf_release(&pickle);
 }
@@ -234,9 +175,9 @@ static void parse_object(const ob_strbuf *object, ob_status expected, const char
     static const float storage[24];
     zip_file zip;
     build_torch_zip(object, "little", storage, sizeof storage, &zip);
-    ob_status status = parse(zip.bytes.data, zip.bytes.length);
-    if (status != expected || (reason != NULL && strstr(err.text, reason) == NULL))
-        fail_msg("%s: %s", ob_status_name(status), err.text);
+    ob_status status = zip_parse(zip.bytes.data, zip.bytes.length);
+    if (status != expected || (reason != NULL && strstr(zip_error.text, reason) == NULL))
+        fail_msg("%s: %s", ob_status_name(status), zip_error.text);
     ob_strbuf_release(&zip.bytes);
 }
 
@@ -250,19 +191,19 @@ static void test_views_unwraps_dicts_and_passes_over_the_rest(void **state)
         pickle_text(&object, "epoch");
         pickle_integer(&object, 3);
         pickle_text(&object, "buffer");
-        pickle_tensor(&object, &plain, false);
+        pickle_tensor(&object, &plain_view, false);
         pickle_text(&object, wrappers[i]);
         ob_strbuf_puts(&object, "}(");
         pickle_integer(&object, 5); /* a key that is no name */
-        pickle_tensor(&object, &plain, false);
+        pickle_tensor(&object, &plain_view, false);
         pickle_text(&object, "inner");
-        pickle_tensor(&object, &plain, false);
+        pickle_tensor(&object, &plain_view, false);
         pickle_text(&object, "none");
         ob_strbuf_puts(&object, "Nuu.");
         parse_object(&object, OB_OK, NULL);
-        assert_int_equal(parsed.count, 1);
-        assert_string_equal(parsed.items[0].name, "inner");
-        release();
+        assert_int_equal(zip_tensors.count, 1);
+        assert_string_equal(zip_tensors.items[0].name, "inner");
+        zip_release();
         ob_strbuf_release(&object);
     }
 }
@@ -273,7 +214,7 @@ static void test_views_refuses_names_with_a_nul(void **state)
     ob_strbuf object = OB_STRBUF_INIT;
     ob_strbuf_puts(&object, "\x80\x02}(");
     ob_strbuf_append(&object, "X\3\0\0\0a\0b", 8);
-    pickle_tensor(&object, &plain, false);
+    pickle_tensor(&object, &plain_view, false);
     ob_strbuf_puts(&object, "u.");
     parse_object(&object, OB_ERR_MODEL, "tensor 'a': its name is not UTF-8, or holds a NUL");
     ob_strbuf_release(&object);

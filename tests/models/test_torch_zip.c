@@ -1,6 +1,6 @@
 /* PyTorch's zip format: archives that lie are refused, whatever lies. */
 #include "torch_files.h"
-#include "torch_zip.h"
+#include "torch_zip_case.h"
 
 #include <oberta/memory.h>
 #include <setjmp.h>
@@ -10,63 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static ob_error err;
-static unsigned char *file; /* of the last parse that succeeded */
-static ob__tensor_list parsed;
-
-static void release(void)
-{
-    ob__tensor_list_release(&parsed);
-    free(file);
-    file = NULL;
-}
-
-static ob_status parse(const void *data, size_t bytes)
-{
-    file = exact_copy(data, bytes);
-    ob_error_clear(&err);
-    ob_status status = ob__torch_zip_parse(file, bytes, "pytorch_model.bin", &parsed, &err);
-    assert_int_equal(status, err.status);
-    assert_int_equal(status == OB_OK, err.text[0] == '\0');
-    if (status != OB_OK)
-        release();
-    return status;
-}
-
-static void expect_refusal(const void *data, size_t bytes, const char *reason)
-{
-    ob_status status = parse(data, bytes);
-    if (status != OB_ERR_MODEL || strstr(err.text, reason) == NULL)
-        fail_msg("expected '%s', got %s '%s'", reason, ob_status_name(status), err.text);
-}
-
-/* The storage 0, 1, 2, ... of `count` floats. */
-static float *count_up(size_t count)
-{
-    float *numbers = malloc((count + 1) * sizeof *numbers);
-    assert_non_null(numbers);
-    for (size_t i = 0; i < count; i++)
-        numbers[i] = (float)i;
-    return numbers;
-}
-
-static void build(const torch_tensor *tensors, size_t count, size_t elements, zip_file *out)
-{
-    ob_strbuf pickle = OB_STRBUF_INIT;
-    float *numbers = count_up(elements);
-    pickle_state_dict(&pickle, tensors, count, false);
-    build_torch_zip(&pickle, "little", numbers, elements * sizeof *numbers, out);
-    ob_strbuf_release(&pickle);
-    free(numbers);
-}
-
-#define VIEW(name, offset, rank, ...)                                  \
-    {                                                                  \
-        name, "FloatStorage", "0", 24, offset, rank, rank, __VA_ARGS__ \
-    }
-
-static const torch_tensor plain = VIEW("a", 0, 2, {4, 6}, {6, 1});
 
 /* Copies of one file are bounded by four times its size and 64 MiB, together and not each. */
 /* Where a patch goes: the local header, the entry in the directory, or an end record. */
@@ -130,18 +73,18 @@ static void test_zip_refuses_archives_that_lie(void **state)
         {END, 20, 2, 1, "incomplete download?"},
     };
     zip_file zip;
-    build(&plain, 1, 24, &zip);
+    build_counted(&plain_view, 1, 24, &zip);
     size_t bases[] = {zip.local[1], zip.central[1], zip.end64, zip.locator, zip.end};
     char *whole = malloc(zip.bytes.length);
     assert_non_null(whole);
     memcpy(whole, zip.bytes.data, zip.bytes.length);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         patch_number(&zip.bytes, bases[rows[i].where] + rows[i].offset, rows[i].value, rows[i].width);
-        expect_refusal(zip.bytes.data, zip.bytes.length, rows[i].reason);
+        zip_expect_refusal(zip.bytes.data, zip.bytes.length, rows[i].reason);
         memcpy(zip.bytes.data, whole, zip.bytes.length);
     }
-    assert_int_equal(parse(zip.bytes.data, zip.bytes.length), OB_OK);
-    release();
+    assert_int_equal(zip_parse(zip.bytes.data, zip.bytes.length), OB_OK);
+    zip_release();
     free(whole);
     ob_strbuf_release(&zip.bytes);
 }
@@ -152,22 +95,22 @@ static void test_zip_reads_zip64(void **state)
 {
     (void)state;
     zip_file zip;
-    build(&plain, 1, 24, &zip);
+    build_counted(&plain_view, 1, 24, &zip);
     patch_number(&zip.bytes, zip.end + 8, UINT32_MAX, 4);
     patch_number(&zip.bytes, zip.end + 12, UINT64_MAX, 8);
-    if (parse(zip.bytes.data, zip.bytes.length) != OB_OK)
-        fail_msg("%s", err.text);
-    release();
+    if (zip_parse(zip.bytes.data, zip.bytes.length) != OB_OK)
+        fail_msg("%s", zip_error.text);
+    zip_release();
     patch_number(&zip.bytes, zip.end64 + 32, UINT64_MAX, 8);
     patch_number(&zip.bytes, zip.end64 + 24, UINT64_MAX, 8);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "members in 185 bytes: too many");
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "members in 185 bytes: too many");
     patch_number(&zip.bytes, zip.end64 + 24, 5, 8);
     patch_number(&zip.bytes, zip.end64 + 32, 5, 8);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "5 members in 185 bytes: they have no room");
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "5 members in 185 bytes: they have no room");
     patch_number(&zip.bytes, zip.end64 + 24, 3, 8);
     patch_number(&zip.bytes, zip.end64 + 32, 3, 8);
     patch_number(&zip.bytes, zip.end64 + 40, UINT64_MAX, 8);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "its end stands at");
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "its end stands at");
     ob_strbuf_release(&zip.bytes);
 }
 
@@ -216,7 +159,7 @@ static void test_zip_reads_zip64_entries(void **state)
         append_number(&b, size, 4);
         append_number(&b, begin, 4);
         append_number(&b, 0, 2);
-        expect_refusal(b.data, b.length, rows[i].reason);
+        zip_expect_refusal(b.data, b.length, rows[i].reason);
         ob_strbuf_release(&b);
     }
 }
@@ -225,7 +168,7 @@ static void expect_parts_refused(const zip_part *parts, size_t count, const char
 {
     zip_file zip;
     build_zip(parts, count, &zip);
-    expect_refusal(zip.bytes.data, zip.bytes.length, reason);
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, reason);
     ob_strbuf_release(&zip.bytes);
 }
 
@@ -257,16 +200,16 @@ static void test_zip_refuses_overlaps_and_compression(void **state)
 {
     (void)state;
     zip_file zip;
-    build(&plain, 1, 24, &zip);
+    build_counted(&plain_view, 1, 24, &zip);
     /* The pickle's member swallows the storage's. */
     patch_number(&zip.bytes, zip.central[0] + 20, zip.local[2] - zip.local[0] - 200, 4);
     patch_number(&zip.bytes, zip.central[0] + 24, zip.local[2] - zip.local[0] - 200, 4);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "member 'archive/data/0': it overlaps another member");
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "member 'archive/data/0': it overlaps another member");
     ob_strbuf_release(&zip.bytes);
-    build(&plain, 1, 24, &zip);
+    build_counted(&plain_view, 1, 24, &zip);
     patch_number(&zip.bytes, zip.central[1] + 10, 8, 2);
     patch_number(&zip.bytes, zip.local[1] + 8, 8, 2);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "member 'archive/data/0' is compressed (method 8, deflate)");
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "member 'archive/data/0' is compressed (method 8, deflate)");
     ob_strbuf_release(&zip.bytes);
 }
 
@@ -275,20 +218,20 @@ static void test_zip_has_one_end(void **state)
 {
     (void)state;
     zip_file zip;
-    build(&plain, 1, 24, &zip);
+    build_counted(&plain_view, 1, 24, &zip);
     patch_number(&zip.bytes, zip.end + 20, 5, 2);
     ob_strbuf_puts(&zip.bytes, "hello");
-    assert_int_equal(parse(zip.bytes.data, zip.bytes.length), OB_OK);
-    release();
+    assert_int_equal(zip_parse(zip.bytes.data, zip.bytes.length), OB_OK);
+    zip_release();
     ob_strbuf_puts(&zip.bytes, "!");
-    expect_refusal(zip.bytes.data, zip.bytes.length, "incomplete download?");
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "incomplete download?");
     ob_strbuf_release(&zip.bytes);
-    build(&plain, 1, 24, &zip);
+    build_counted(&plain_view, 1, 24, &zip);
     patch_number(&zip.bytes, zip.end + 20, 22, 2);
     append_number(&zip.bytes, 0x06054b50, 4);
     for (size_t i = 0; i < 18; i++)
         ob_strbuf_putc(&zip.bytes, 0);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "it has two ends");
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "it has two ends");
     ob_strbuf_release(&zip.bytes);
 }
 
@@ -296,11 +239,11 @@ static void test_zip_refuses_every_cut(void **state)
 {
     (void)state;
     zip_file zip;
-    build(&plain, 1, 24, &zip);
+    build_counted(&plain_view, 1, 24, &zip);
     for (size_t cut = 0; cut < zip.bytes.length; cut++)
-        expect_refusal(zip.bytes.data, cut, "incomplete download?");
+        zip_expect_refusal(zip.bytes.data, cut, "incomplete download?");
     ob_strbuf_putc(&zip.bytes, 0);
-    expect_refusal(zip.bytes.data, zip.bytes.length, "incomplete download?");
+    zip_expect_refusal(zip.bytes.data, zip.bytes.length, "incomplete download?");
     ob_strbuf_release(&zip.bytes);
 }
 
