@@ -4,11 +4,10 @@
 #include <oberta/utf8.h>
 #include <stdbool.h>
 
-/* White space as Python has it: Unicode's, and four control characters. */
+/* Python counts four control characters, too. */
 static bool is_space(uint32_t c)
 {
-    return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    return ob_utf8_is_space(c) || (c >= 0x1C && c <= 0x1F);
 }
 
 ob_strbuf ob__strip(const ob_strbuf *text)

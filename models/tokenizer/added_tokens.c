@@ -159,12 +159,12 @@ static void strip(const ob__added_search *s, size_t from, ob__added_match *match
     size_t bytes;
     while (match->token->flags.lstrip && match->begin > from) {
         size_t before = previous_char(s->text, match->begin);
-        if (!ob__char_is_space(ob_utf8_decode(s->text + before, &bytes)))
+        if (!ob_utf8_is_space(ob_utf8_decode(s->text + before, &bytes)))
             break;
         match->begin = before;
     }
     while (match->token->flags.rstrip && match->end < s->end &&
-           ob__char_is_space(ob_utf8_decode(s->text + match->end, &bytes)))
+           ob_utf8_is_space(ob_utf8_decode(s->text + match->end, &bytes)))
         match->end += bytes;
 }
 

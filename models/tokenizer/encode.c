@@ -64,7 +64,7 @@ bool ob__encoding_reserve(ob_encoding *out, size_t needed, bool details)
 static bool is_blank(const char *text, size_t *bytes)
 {
     uint32_t c = ob_utf8_decode(text, bytes);
-    return c == 0x120 || ob__char_is_space(c);
+    return c == 0x120 || ob_utf8_is_space(c);
 }
 
 /* U+0120 and white space at both ends of a token's own string. */

@@ -18,8 +18,6 @@ typedef enum ob__char_class { OB__CHAR_OTHER, OB__CHAR_LETTER, OB__CHAR_NUMBER, 
 
 ob__char_class ob__char_classify(uint32_t code_point);
 
-/* White_Space, 25 code points. */
-bool ob__char_is_space(uint32_t code_point);
 /* \w: letters, marks, numbers, connectors, joiners. */
 bool ob__char_is_word(uint32_t code_point);
 

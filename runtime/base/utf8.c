@@ -88,6 +88,14 @@ size_t ob_utf8_encode(uint32_t code_point, char out[4])
     return 4;
 }
 
+bool ob_utf8_is_space(uint32_t c)
+{
+    if (c < 0x80)
+        return c == 0x20 || (c >= 0x09 && c <= 0x0D);
+    return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
 static char fold(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

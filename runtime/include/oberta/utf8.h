@@ -21,6 +21,9 @@ OB_API uint32_t ob_utf8_decode(const char *text, size_t *bytes);
 /* Writes 1..4 bytes to `out`; returns how many. */
 OB_API size_t ob_utf8_encode(uint32_t code_point, char out[4]);
 
+/* Unicode's property White_Space. */
+OB_API bool ob_utf8_is_space(uint32_t code_point);
+
 /* True where `needle` occurs in `text`, ASCII letters compared without case. An empty needle occurs everywhere. */
 OB_API bool ob_text_contains_folded(const char *text, const char *needle);
 
