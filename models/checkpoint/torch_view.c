@@ -1,18 +1,10 @@
 /* Bounds of a view, in arithmetic that cannot wrap, and the copy of one that is not row-major. */
 #include "torch_view.h"
 
+#include <oberta/dtype.h>
 #include <oberta/memory.h>
 #include <stdio.h>
 #include <string.h>
-
-static void format_sizes(char *out, size_t bytes, size_t rank, const size_t *sizes)
-{
-    size_t at = (size_t)snprintf(out, bytes, "(");
-    for (size_t i = 0; i < rank && at < bytes; i++)
-        at += (size_t)snprintf(out + at, bytes - at, i == 0 ? "%zu" : ", %zu", sizes[i]);
-    if (at < bytes)
-        snprintf(out + at, bytes - at, ")");
-}
 
 /* The place of the last element, the greatest of all since no stride is negative. */
 static bool last_element(const ob__torch_view *view, size_t *out)
@@ -29,8 +21,8 @@ ob_status ob__torch_view_check(ob__torch_view *view, ob_error *err)
 {
     size_t count = 1, bytes, last = 0;
     char shape[192], stride[192];
-    format_sizes(shape, sizeof shape, view->rank, view->shape);
-    format_sizes(stride, sizeof stride, view->rank, view->stride);
+    ob_shape_format(shape, sizeof shape, view->rank, view->shape);
+    ob_shape_format(stride, sizeof stride, view->rank, view->stride);
     for (size_t i = 0; i < view->rank; i++)
         if (!ob_size_mul(count, view->shape[i], &count))
             return ob_error_set(err, OB_ERR_MODEL, "shape %s: the product of the dimensions overflows", shape);

@@ -27,15 +27,6 @@ ob__finder ob__finder_make(const ob_roberta_config *config, const ob_checkpoint 
                         .err = err};
 }
 
-static void format_shape(char *out, size_t bytes, size_t rank, const size_t *shape)
-{
-    size_t at = (size_t)snprintf(out, bytes, "(");
-    for (size_t i = 0; i < rank && at < bytes; i++)
-        at += (size_t)snprintf(out + at, bytes - at, i == 0 ? "%zu" : ", %zu", shape[i]);
-    if (at < bytes)
-        snprintf(out + at, bytes - at, ")");
-}
-
 /* Old layer norms: "...LayerNorm.weight" may be called "...LayerNorm.gamma", and bias beta. */
 static const ob_tensor *find_old_name(const ob_checkpoint *checkpoint, const char *name)
 {
@@ -64,8 +55,8 @@ static bool check_tensor(ob__finder *f, const ob_tensor *tensor, size_t rank, co
     if (tensor->rank == rank && memcmp(tensor->shape, shape, rank * sizeof *shape) == 0)
         return true;
     char have[160], want[64];
-    format_shape(have, sizeof have, tensor->rank, tensor->shape);
-    format_shape(want, sizeof want, rank, shape);
+    ob_shape_format(have, sizeof have, tensor->rank, tensor->shape);
+    ob_shape_format(want, sizeof want, rank, shape);
     ob_error_add(f->err, OB_ERR_MODEL, "%s: tensor '%s': shape %s, but config.json asks for %s", tensor->file,
                  tensor->name, have, want);
     f->defect = true;

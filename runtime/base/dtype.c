@@ -1,5 +1,6 @@
 /* Element types and their conversions. */
 #include <oberta/dtype.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -100,4 +101,13 @@ void ob_convert_to_f16(uint16_t *dst, const float *src, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         dst[i] = half_from_float(src[i]);
+}
+
+void ob_shape_format(char *out, size_t bytes, size_t rank, const size_t *shape)
+{
+    size_t at = (size_t)snprintf(out, bytes, "(");
+    for (size_t i = 0; i < rank && at < bytes; i++)
+        at += (size_t)snprintf(out + at, bytes - at, i == 0 ? "%zu" : ", %zu", shape[i]);
+    if (at < bytes)
+        snprintf(out + at, bytes - at, ")");
 }

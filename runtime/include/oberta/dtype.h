@@ -37,6 +37,9 @@ typedef enum ob_dtype {
 OB_API size_t ob_dtype_bytes(ob_dtype dtype);
 OB_API const char *ob_dtype_name(ob_dtype dtype); /* as safetensors writes it, "BF16" */
 
+/* Writes "(2, 3)" to `out`, cut to `bytes` with its NUL. */
+OB_API void ob_shape_format(char *out, size_t bytes, size_t rank, const size_t *shape);
+
 /* True for the types that ob_convert_to_f32 takes: F32 F16 BF16 F64. */
 OB_API bool ob_dtype_is_float(ob_dtype dtype);
 
