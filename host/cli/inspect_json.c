@@ -76,7 +76,12 @@ static void append_json_tokenizer(const cli_folder *f, ob_strbuf *out)
     for (int i = 0; i < OB_SPECIAL_TOKEN_COUNT; i++) {
         int32_t id = ob_tokenizer_special_id(f->tokenizer, (ob_special_token)i);
         const char *token = ob_tokenizer_token(f->tokenizer, id);
-        ob_strbuf_printf(out, "%s\"%s\":{\"id\":%d,", i > 0 ? "," : "", cli_special_names[i], (int)id);
+        ob_strbuf_printf(out, "%s\"%s\":", i > 0 ? "," : "", cli_special_names[i]);
+        if (id < 0) {
+            ob_strbuf_puts(out, "null");
+            continue;
+        }
+        ob_strbuf_printf(out, "{\"id\":%d,", (int)id);
         append_string(out, "\"token\":", token != NULL ? token : "");
         ob_strbuf_putc(out, '}');
     }

@@ -107,8 +107,11 @@ static void append_tokenizer(const cli_folder *f, ob_strbuf *out)
     for (int i = 0; i < OB_SPECIAL_TOKEN_COUNT; i++) {
         int32_t id = ob_tokenizer_special_id(f->tokenizer, (ob_special_token)i);
         const char *token = ob_tokenizer_token(f->tokenizer, id);
-        ob_strbuf_printf(out, "%s %s %s %d", i > 0 ? "," : "", cli_special_names[i], token != NULL ? token : "-",
-                         (int)id);
+        ob_strbuf_printf(out, "%s %s ", i > 0 ? "," : "", cli_special_names[i]);
+        if (id < 0)
+            ob_strbuf_puts(out, "none");
+        else
+            ob_strbuf_printf(out, "%s %d", token != NULL ? token : "-", (int)id);
     }
     ob_strbuf_puts(out, "\n              model_max_length ");
     if (length > 0)

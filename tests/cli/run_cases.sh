@@ -210,6 +210,17 @@ expect 0 '"sentence":[{]"error":"modules.json.2.: ' $program inspect --json sent
 rm sentences/0_Transformer/config.json
 expect 3 '^sentences/0_Transformer/config.json: no such file' $program inspect sentences
 
+# A tokenizer of another class, without a mask token
+mkdir unmasked
+cp "$data"/goldens/mlm12/model/* unmasked/
+printf '{"tokenizer_class":"PreTrainedTokenizerFast"}' >unmasked/tokenizer_config.json
+sed 's/<mask>/<hole>/' "$data/goldens/mlm12/model/tokenizer.json" >unmasked/tokenizer.json
+rm unmasked/special_tokens_map.json
+expect 3 'unmasked: the tokenizer has no mask token' $program fill-mask -m unmasked x
+expect 0 '"mask":null' $program inspect --json unmasked
+expect 0 ', mask none$' $program inspect unmasked
+expect 0 '^tasks +feature-extraction, forward$' $program inspect unmasked
+
 # inspect: everything that is wrong with a folder at once, and what a good one holds
 cp "$demo"/* broken/ 2>/dev/null
 sed 's/"hidden_act": "gelu"/"hidden_act": "gulp"/' "$demo/config.json" >broken/config.json
