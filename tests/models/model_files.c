@@ -90,3 +90,18 @@ const char *golden_folder(const char *name)
     assert_true(snprintf(path, sizeof path, "%s/goldens/%s", data, name) < (int)sizeof path);
     return path;
 }
+
+unsigned char *read_golden(const char *name, size_t *bytes)
+{
+    FILE *file = fopen(golden_folder(name), "rb");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    *bytes = (size_t)ftell(file);
+    rewind(file);
+    unsigned char *data = malloc(*bytes + 1);
+    assert_non_null(data);
+    assert_int_equal(fread(data, 1, *bytes, file), *bytes);
+    fclose(file);
+    data[*bytes] = 0;
+    return data;
+}

@@ -25,4 +25,7 @@ void write_container(const char *folder, const char *name, const char *header, s
 /* Files of OB_TEST_DATA/goldens: the path of "<case>/<model>", in a buffer that the next call overwrites. */
 const char *golden_folder(const char *name);
 
+/* The bytes of such a file, with a NUL behind them. free() it. */
+unsigned char *read_golden(const char *name, size_t *bytes);
+
 #endif

@@ -369,21 +369,6 @@ static void test_checkpoint_follows_links_to_regular_files(void **state)
     remove_folder(blobs);
 }
 
-static unsigned char *read_golden(const char *name, size_t *bytes)
-{
-    FILE *file = fopen(golden_folder(name), "rb");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    *bytes = (size_t)ftell(file);
-    rewind(file);
-    unsigned char *data = malloc(*bytes + 1);
-    assert_non_null(data);
-    assert_int_equal(fread(data, 1, *bytes, file), *bytes);
-    fclose(file);
-    data[*bytes] = 0;
-    return data;
-}
-
 static void test_checkpoint_refuses_a_model_cut_or_grown(void **state)
 {
     (void)state;

@@ -57,18 +57,6 @@ static void remove_sentence_folder(char *folder, const char *inside)
     remove_folder(folder);
 }
 
-static char *read_golden_lines(void)
-{
-    char path[600];
-    static char text[1 << 16];
-    snprintf(path, sizeof path, "%s/inputs.jsonl", golden_folder("pooler"));
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    return text;
-}
-
 /* Element `column` of the embedding of hidden states (tokens, hidden), before it is normalised. */
 static double pool(unsigned want, const ob_tensor *hidden, size_t column)
 {
@@ -124,7 +112,10 @@ static void check_folder(const char *modules, const char *pooling, const char *i
     json_t *rows;
     char *folder = make_sentence_folder(modules, pooling, inside);
     snprintf(job, sizeof job, FILES "%s", "%s", "%s", keys);
-    test_ok(job_run(job, folder, read_golden_lines(), &rows, NULL), &job_error);
+    size_t bytes;
+    char *lines = (char *)read_golden("pooler/inputs.jsonl", &bytes);
+    test_ok(job_run(job, folder, lines, &rows, NULL), &job_error);
+    free(lines);
     check_embeddings(rows, wants, want_count, normalized);
     json_decref(rows);
     remove_sentence_folder(folder, inside);

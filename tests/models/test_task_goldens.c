@@ -119,13 +119,12 @@ static void test_classification_matches_pipeline(void **state)
 
 static void read_lines(const char *name, ob_strbuf *lines)
 {
-    char path[600], buffer[4096];
-    snprintf(path, sizeof path, "%s/inputs.jsonl", golden_folder(name));
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    for (size_t got; (got = fread(buffer, 1, sizeof buffer, file)) > 0;)
-        ob_strbuf_append(lines, buffer, got);
-    fclose(file);
+    char file[100];
+    size_t bytes;
+    snprintf(file, sizeof file, "%s/inputs.jsonl", name);
+    unsigned char *text = read_golden(file, &bytes);
+    ob_strbuf_append(lines, (const char *)text, bytes);
+    free(text);
 }
 
 static void check_choice(const json_t *row, const ob_tensor *expected)
