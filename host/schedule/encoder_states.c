@@ -122,12 +122,14 @@ ob_status ob__encoder_states_open(const ob_input_spec *inputs, size_t count, siz
         if (status == OB_OK) {
             states->files[states->count++] = file;
             status = check_file(states, file, hidden_size, longest, &own);
+            if (status != OB_OK)
+                ob_error_prefix(&own, "%s", path);
         }
         if (status != OB_OK) {
             ob__encoder_states_close(states);
             if (status == OB_ERR_MODEL || status == OB_ERR_UNSUPPORTED) /* a damaged file, but not the model's */
                 status = OB_ERR_INPUT;
-            return ob_error_set(err, status, "inputs.tensors: %s: %s", path, own.text);
+            return ob_error_set(err, status, "inputs.tensors: %s", own.text);
         }
     }
     *out = states;
