@@ -93,7 +93,7 @@ int main(int argc, char **argv)
     ob_model_options options;
     ob_model_options_default(&options);
     ob_model *opened = nullptr;
-    if (ob_model_open("/nonexistent", &options, &opened, &err) != OB_ERR_MODEL)
+    if (ob_model_open("/dev/null/none", &options, &opened, &err) != OB_ERR_MODEL)
         return fail("a folder that is not there", err.text);
     if (ob_model_open(argv[1], &options, &opened, &err) != OB_OK)
         return fail("open", err.text);

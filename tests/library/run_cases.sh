@@ -97,7 +97,7 @@ check 'nine predictions of it' test "$(wc -l <got.txt)" -eq 9
 check 'and the best tokens of a text without a mask' grep -q '^  -> I love China' example.txt
 check 'a selector that fits nothing is said' sh -c './fill_mask "$1" type=accelerator x 2>&1 | grep "ruled out by type"' - "$demo"
 check 'its status' sh -c './fill_mask "$1" type=accelerator x; test $? -eq 5' - "$demo"
-check 'a folder that is none' sh -c './fill_mask /nonexistent auto x 2>&1 | grep "/nonexistent: no such folder"'
+check 'a folder that is none' sh -c './fill_mask /dev/null/none auto x 2>&1 | grep "/dev/null/none: no such folder"'
 
 set -- 'import numpy as np' 'import pandas as pd' 'The cat sat on the mat.'
 check 'embed' sh -c './embed "$@" >cosines.txt' - "$demo" auto "$@"

@@ -198,7 +198,7 @@ static void refuse_open(const char *folder, const char *device, const char *task
 static void test_what_cannot_be_opened(void **state)
 {
     (void)state;
-    refuse_open("/nonexistent", NULL, NULL, NULL, OB_ERR_MODEL, "/nonexistent: no such folder");
+    refuse_open("/dev/null/none", NULL, NULL, NULL, OB_ERR_MODEL, "/dev/null/none: no such folder");
     refuse_open(demo_folder(), "type=accelerator", NULL, NULL, OB_ERR_NO_DEVICE, "ruled out by type");
     refuse_open(demo_folder(), "plattform=x", NULL, NULL, OB_ERR_USAGE, "did you mean 'platform'");
     refuse_open(demo_folder(), NULL, "fil-mask", NULL, OB_ERR_CONFIG, "fil-mask");
