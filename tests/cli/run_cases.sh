@@ -232,6 +232,15 @@ if command -v chromium >/dev/null; then
     expect 0 '^24$' sh -c "grep -o 'role=\"radio\"' dom.html | wc -l"
     expect 0 '<h2 id="picked">Layer 0, head 0<' cat dom.html
     expect 0 '<option>&lt;/script&gt;</option>' cat dom.html
+    { cat page.html; cat <<'EOF'; } >drawn.html
+<script>
+const drawn = (c) => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((v) => v !== 0);
+setTimeout(() => document.title = "drawn " + [...document.querySelectorAll("#heads canvas")].filter(drawn).length, 500);
+</script>
+EOF
+    timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$work/browser" --virtual-time-budget=3000 \
+        --dump-dom "file://$work/drawn.html" >dom.html 2>/dev/null
+    expect 0 '<title>drawn 24<' cat dom.html
 fi
 expect 0 'page.html' $program fill-mask --attention page.html 'another <mask>'
 expect 6 'rows.jsonl: exists already and is not an attention page' $program fill-mask --attention rows.jsonl 'a <mask>'
