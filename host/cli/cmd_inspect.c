@@ -3,7 +3,6 @@
 
 #include <oberta/file.h>
 #include <oberta/memory.h>
-#include <oberta/pipeline.h>
 #include <oberta/roberta.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,19 +82,13 @@ static void open_folder(cli_folder *f, defects *all)
         note(all, &err);
         return;
     }
-    if (ob_describe_embedding(f->path, &f->encoder, &f->embedding, &err) == OB_ERR_UNSUPPORTED) {
-        ob_strbuf_printf(&f->embedding, "none: %s", err.text); /* other tasks and poolings may run */
-        ob_error_clear(&err);
-    }
+    bool config = ob_roberta_config_load(f->path, &f->config, &err) == OB_OK;
     note(all, &err);
-    const char *encoder = ob_strbuf_text(&f->encoder);
-    bool config = ob_roberta_config_load(encoder, &f->config, &err) == OB_OK;
-    note(all, &err);
-    bool checkpoint = ob_checkpoint_open(encoder, &f->checkpoint, &err) == OB_OK;
+    bool checkpoint = ob_checkpoint_open(f->path, &f->checkpoint, &err) == OB_OK;
     note(all, &err);
     if (config && checkpoint)
         check_weights(f, all, &err);
-    bool tokenizer = ob_tokenizer_open(encoder, &f->tokenizer, &err) == OB_OK;
+    bool tokenizer = ob_tokenizer_open(f->path, &f->tokenizer, &err) == OB_OK;
     note(all, &err);
     if (config && tokenizer && ob_tokenizer_max_id(f->tokenizer) >= (int32_t)f->config.vocab_size)
         ob_error_add(&err, OB_ERR_MODEL, "the tokenizer has ids up to %d, but config.json's vocab_size is %zu",
@@ -107,8 +100,6 @@ static void close_folder(cli_folder *f)
 {
     for (size_t head = 0; head < CLI_HEAD_COUNT; head++)
         ob_strbuf_release(&f->why[head]);
-    ob_strbuf_release(&f->encoder);
-    ob_strbuf_release(&f->embedding);
     ob_free(f->used);
     ob_tokenizer_close(f->tokenizer);
     ob_checkpoint_close(f->checkpoint);

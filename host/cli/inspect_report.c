@@ -46,7 +46,7 @@ static size_t count_pruned(const ob_roberta_config *c)
 
 static bool has_file(const cli_folder *f, const char *name)
 {
-    char *path = ob_path_join(ob_strbuf_text(&f->encoder), name);
+    char *path = ob_path_join(f->path, name);
     bool exists = path != NULL && ob_file_exists(path);
     ob_free(path);
     return exists;
@@ -220,8 +220,6 @@ void cli_inspect_append_text(const cli_context *ctx, const cli_folder *f, ob_str
     append_weights(f, out);
     append_heads(f, out);
     append_unused(f, out);
-    if (f->embedding.length > 0)
-        ob_strbuf_printf(out, "embedding     %s\n", ob_strbuf_text(&f->embedding));
     append_tokenizer(f, out);
     append_memory(f, out);
     if (ctx->verbose > 0)
@@ -293,11 +291,6 @@ static void append_json_tokenizer(const cli_folder *f, ob_strbuf *out)
 {
     const char *files[TOKENIZER_FILES];
     size_t count = list_tokenizer_files(f, files), length = ob_tokenizer_model_max_length(f->tokenizer);
-    ob_strbuf_puts(out, ",\"embedding\":");
-    if (f->embedding.length > 0)
-        append_string(out, "", ob_strbuf_text(&f->embedding));
-    else
-        ob_strbuf_puts(out, "null");
     ob_strbuf_puts(out, ",\"tokenizer\":{\"files\":[");
     for (size_t i = 0; i < count; i++)
         append_string(out, i > 0 ? "," : "", files[i]);

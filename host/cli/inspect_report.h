@@ -17,8 +17,6 @@ typedef enum cli_head_state {
 
 typedef struct cli_folder {
     const char *path;
-    ob_strbuf encoder;   /* the folder in which its encoder and tokenizer are */
-    ob_strbuf embedding; /* what modules.json describes; empty: nothing */
     ob_roberta_config config;
     ob_checkpoint *checkpoint;
     ob_tokenizer *tokenizer;

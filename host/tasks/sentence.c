@@ -5,7 +5,6 @@
 #include <oberta/batch.h>
 #include <oberta/file.h>
 #include <oberta/memory.h>
-#include <oberta/pipeline.h>
 #include <oberta/utf8.h>
 #include <stdio.h>
 #include <string.h>
@@ -214,25 +213,6 @@ ob_status ob__sentence_load(const char *folder, ob__sentence *out, ob_error *err
     for (size_t i = 0; i < count && status == OB_OK; i++)
         status = read_module(folder, i, json_array_get(root, i), out, err);
     json_decref(root);
-    return status;
-}
-
-ob_status ob_describe_embedding(const char *folder, ob_strbuf *encoder, ob_strbuf *embedding, ob_error *err)
-{
-    ob__sentence sentence;
-    ob_status status = ob__sentence_load(folder, &sentence, err);
-    if (file_is_there(folder, "config.json")) /* as a job finds it */
-        sentence.transformer[0] = '\0';
-    ob_strbuf_printf(encoder, sentence.transformer[0] != '\0' ? "%s/%s" : "%s", folder, sentence.transformer);
-    for (size_t i = 0; status == OB_OK && i < POOLING_COUNT; i++)
-        if ((sentence.poolings & poolings[i].want) != 0)
-            ob_strbuf_printf(embedding, "%s%s", embedding->length > 0 ? ", " : "", poolings[i].word);
-    if (status == OB_OK && sentence.normalize)
-        ob_strbuf_puts(embedding, ", normalised");
-    if (status == OB_OK && sentence.max_seq_length > 0)
-        ob_strbuf_printf(embedding, ", texts of up to %zu tokens", sentence.max_seq_length);
-    if (encoder->failed || embedding->failed)
-        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for '%s'", MODULES_FILE);
     return status;
 }
 

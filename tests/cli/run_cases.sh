@@ -201,22 +201,6 @@ expect 3 'no question-answering head' $program inspect broken
 sed 's/RobertaForMaskedLM/RobertaModel/' "$demo/config.json" >broken/config.json
 expect 0 '^heads +masked-lm, decoder tied' $program inspect broken
 expect 0 '^weights +safetensors, .*202 tensors \(202 F16\), 3,518,976 parameters' $program inspect
-mkdir -p sentence/1_Pooling sentence/0_Transformer
-cp "$demo"/* sentence/0_Transformer 2>/dev/null
-printf '[%s,%s,%s]' '{"path":"0_Transformer","type":"models.Transformer"}' '{"path":"1_Pooling","type":"models.Pooling"}' \
-    '{"path":"2_Normalize","type":"models.Normalize"}' >sentence/modules.json
-printf '{"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true}' >sentence/1_Pooling/config.json
-expect 0 '^embedding +cls, mean, normalised$' $program inspect sentence
-expect 0 '"embedding":"cls, mean, normalised","tokenizer":[{]"files":\["vocab.json"' $program inspect --json sentence
-expect 0 '"embedding":null' $program inspect --json
-printf '{}' >sentence/1_Pooling/config.json
-rm sentence/0_Transformer/merges.txt
-expect 3 'sentence: 1_Pooling/config.json: no pooling_mode is true' $program inspect sentence
-expect 3 'merges.txt is missing' $program inspect sentence
-cp "$demo"/* sentence/ 2>/dev/null
-sed -i 's/models.Normalize/models.Dense/' sentence/modules.json
-printf '{"pooling_mode_mean_tokens":true}' >sentence/1_Pooling/config.json
-expect 0 "embedding +none: modules.json\[2\]: 'Dense'" $program inspect sentence
 expect 0 'a batch of 512 tokens takes about 1.5 MiB on a GPU' $program inspect --tokens 512
 expect 0 'bos <s> 0, pad <pad> 1, eos </s> 2, unk <unk> 3, mask <mask> 8191' $program inspect
 expect 0 'F16   lm_head.dense.weight  \(128, 128\)$' $program inspect -v

@@ -59,12 +59,6 @@ typedef struct ob_progress {
 /* Called from the thread that called ob_pipeline_run, a few times a second. Returning false interrupts the job. */
 typedef bool (*ob_progress_fn)(void *user, const ob_progress *progress);
 
-/* What a folder of sentence-transformers describes. `encoder` gets the folder that holds encoder and tokenizer, which
- * is `folder` itself but in old ones; `embedding` gets words for the vector that feature-extraction makes of a text,
- * such as "mean, normalised", nothing where there is no modules.json. Both are appended to. Errors: OB_ERR_MODEL,
- * OB_ERR_UNSUPPORTED for modules that oberta does not have (`encoder` is set then, too), OB_ERR_OUT_OF_MEMORY. */
-OB_API ob_status ob_describe_embedding(const char *folder, ob_strbuf *encoder, ob_strbuf *embedding, ob_error *err);
-
 /* The tokenizer of the model's folder; it lives as long as the pipeline. */
 OB_API const ob_tokenizer *ob_pipeline_tokenizer(const ob_pipeline *pipeline);
 
