@@ -188,6 +188,8 @@ static ob_status set_text(char **field, const char *text, ob_error *err)
 /* --targets a,b,c */
 static ob_status set_targets(ob_job *job, const char *list, ob_error *err)
 {
+    if (list[0] == '\0')
+        return ob_error_set(err, OB_ERR_USAGE, "--targets: a token, or several with commas between them, is expected");
     for (const char *at = list; *at != '\0';) {
         size_t length = strcspn(at, ",");
         char **targets = ob_realloc_array(job->fill_mask.targets, job->fill_mask.target_count + 1, sizeof *targets);

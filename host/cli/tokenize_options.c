@@ -26,7 +26,8 @@ static ob_status read_size(const char *key, const json_t *value, json_int_t leas
     if (json_is_null(value))
         return OB_OK;
     if (!json_is_integer(value) || number < least || number > MAX_LENGTH)
-        return ob_error_set(err, OB_ERR_INPUT, "options.%s: an integer of at least %d is expected", key, (int)least);
+        return ob_error_set(err, OB_ERR_INPUT, "options.%s: an integer between %lld and %lld is expected", key,
+                            (long long)least, (long long)MAX_LENGTH);
     *out = (size_t)number;
     return OB_OK;
 }

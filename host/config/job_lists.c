@@ -34,14 +34,16 @@ void ob__job_release_texts(char ***texts, size_t *count)
     *count = 0;
 }
 
-/* A list of scalars in place of what stands in *texts. */
+/* A list of scalars, or a single one, in place of what stands in *texts. */
 static void read_texts(ob__job_reader *r, const ob__job_key *key, const ob__yaml_node *node, char ***texts,
                        size_t *count)
 {
-    char **list = ob_calloc(node->count + 1, sizeof *list);
-    size_t filled = 0;
-    for (size_t i = 0; list != NULL && i < node->count; i++) {
-        const char *text = ob__job_scalar(r, &node->children[i], key->path);
+    bool many = node->kind == OB__YAML_SEQUENCE;
+    const ob__yaml_node *items = many ? node->children : node;
+    size_t item_count = many ? node->count : 1, filled = 0;
+    char **list = ob_calloc(item_count + 1, sizeof *list);
+    for (size_t i = 0; list != NULL && i < item_count; i++) {
+        const char *text = ob__job_scalar(r, &items[i], key->path);
         if (text != NULL && (list[filled] = ob_strdup(text)) != NULL)
             filled++;
     }
@@ -54,8 +56,8 @@ void ob__job_read_targets(ob__job_reader *r, const ob__job_key *key, const ob__y
 {
     if (ob__yaml_is_null(node))
         return;
-    if (node->kind != OB__YAML_SEQUENCE || node->count == 0)
-        ob__job_defect(r, node, key->path, "a list of tokens is expected");
+    if (node->kind == OB__YAML_MAPPING || (node->kind == OB__YAML_SEQUENCE && node->count == 0))
+        ob__job_defect(r, node, key->path, "a token, or a list of them, is expected");
     else
         read_texts(r, key, node, &r->job->fill_mask.targets, &r->job->fill_mask.target_count);
 }

@@ -2,6 +2,7 @@
 #include "reader_internal.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <oberta/memory.h>
 #include <oberta/utf8.h>
 #include <oberta/writer.h>
@@ -13,6 +14,13 @@
 /* Four lists of that many, and some; a value costs up to 130 bytes of memory, so a row cannot ask for all there is. */
 #define MAX_ROW_VALUES ((size_t)5 << 20)
 #define MAX_CHOICES    4096
+
+/* NULL for a field that is absent or null: tables that are written as JSONL have null where a row has no value. */
+static const json_t *given(const json_t *root, const char *field)
+{
+    const json_t *value = json_object_get(root, field);
+    return json_is_null(value) ? NULL : value;
+}
 
 static void take_text(ob_row *row, const char *field, const json_t *value, ob_strbuf *out)
 {
@@ -61,7 +69,7 @@ static void take_id(ob_row *row, const char *field, const json_t *value)
 /* An array of `count` integers; NULL where the row has none, or is rejected. */
 static int32_t *take_ids(ob_row *row, const json_t *root, const char *field, size_t count)
 {
-    const json_t *list = json_object_get(root, field);
+    const json_t *list = given(root, field);
     if (list == NULL || row->defect != OB_OK)
         return NULL;
     if (!json_is_array(list) || json_array_size(list) != count) {
@@ -87,7 +95,7 @@ static int32_t *take_ids(ob_row *row, const json_t *root, const char *field, siz
 /* Factors of attention, [layer][head]; whether these are the model's layers and heads is for the task to see. */
 static void take_head_mask(ob_row *row, const json_t *root)
 {
-    const json_t *list = json_object_get(root, "head_mask");
+    const json_t *list = given(root, "head_mask");
     if (list == NULL || row->defect != OB_OK)
         return;
     size_t layers = json_array_size(list), heads = json_array_size(json_array_get(list, 0));
@@ -113,8 +121,8 @@ static void take_head_mask(ob_row *row, const json_t *root)
         for (size_t k = 0; k < heads; k++) {
             const json_t *value = json_array_get(layer, k);
             *out++ = (float)json_number_value(value);
-            if (!json_is_number(value)) {
-                ob__row_reject(row, "head_mask[%zu][%zu]: not a number", i, k);
+            if (!json_is_number(value) || !isfinite(out[-1])) {
+                ob__row_reject(row, "head_mask[%zu][%zu]: not a number of float32's range", i, k);
                 return;
             }
         }
@@ -136,6 +144,15 @@ static void take_tokens(ob_row *row, const char *name, const json_t *root)
     row->position_ids = take_ids(row, root, "position_ids", count);
     row->attention_mask = take_ids(row, root, "attention_mask", count);
     take_head_mask(row, root);
+}
+
+/* A text has no tokens yet that these could be about; left out in silence, they would change what the row means. */
+static void refuse_token_fields(ob_row *row, const char *ids_field, const json_t *root)
+{
+    static const char *const fields[] = {"token_type_ids", "position_ids", "attention_mask", "head_mask"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields && row->defect == OB_OK; i++)
+        if (given(root, fields[i]) != NULL)
+            ob__row_reject(row, "%s: only a row with %s may bring it", fields[i], ids_field);
 }
 
 static ob_choice *add_choice(ob_row *row)
@@ -180,15 +197,15 @@ static ob_status take_choices(ob_row *row, const char *field, const json_t *list
 static void take_texts(ob_row *row, const ob_input_spec *spec, const json_t *root)
 {
     const char *text_field = ob__text_field(spec), *pair_field = ob__pair_field(spec);
-    const json_t *text = json_object_get(root, text_field), *pair = json_object_get(root, pair_field);
+    const json_t *text = json_object_get(root, text_field), *pair = given(root, pair_field);
     if (text == NULL) {
         ob__row_reject(row, "%s: the field is missing", text_field);
         return;
     }
     take_text(row, text_field, text, &row->text);
-    if ((pair == NULL || json_is_null(pair)) && ob__pair_required(spec))
+    if (pair == NULL && ob__pair_required(spec))
         ob__row_reject(row, "%s: the field is missing", pair_field);
-    row->has_pair = pair != NULL && !json_is_null(pair);
+    row->has_pair = pair != NULL;
     if (row->has_pair)
         take_text(row, pair_field, pair, &row->pair);
 }
@@ -197,16 +214,17 @@ static ob_status take_row(ob_row *row, const ob_input_spec *spec, const json_t *
 {
     const char *ids_field = spec->ids_field != NULL ? spec->ids_field : "input_ids";
     const char *choices_field = spec->choices_field != NULL ? spec->choices_field : "choices";
-    const json_t *choices = json_object_get(root, choices_field);
+    const json_t *choices = given(root, choices_field), *ids = given(root, ids_field);
     take_id(row, spec->id_field, json_object_get(root, spec->id_field));
-    if (spec->form == OB_ROWS_OF_CHOICES ||
-        (spec->form == OB_ROWS_OF_TEXTS && choices != NULL && json_object_get(root, spec->text_field) == NULL &&
-         json_object_get(root, ids_field) == NULL))
+    if (spec->form == OB_ROWS_OF_CHOICES || (spec->form == OB_ROWS_OF_TEXTS && choices != NULL &&
+                                             json_object_get(root, spec->text_field) == NULL && ids == NULL))
         return take_choices(row, choices_field, choices, err);
-    if (json_object_get(root, ids_field) != NULL)
+    if (ids != NULL) {
         take_tokens(row, ids_field, root);
-    else
+    } else {
         take_texts(row, spec, root);
+        refuse_token_fields(row, ids_field, root);
+    }
     return OB_OK;
 }
 

@@ -2,6 +2,7 @@
 #include "encoder_states.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <oberta/memory.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,22 @@ int32_t ob__encoder_mask_value(const ob_tensor *mask, size_t index)
     for (size_t i = 1; i < bytes; i++)
         rest |= value[i] != 0;
     return rest || value[0] > 1 ? -1 : value[0];
+}
+
+size_t ob__encoder_states_finite(const ob_tensor *hidden)
+{
+    enum { CHUNK = 256 };
+    float values[CHUNK];
+    const unsigned char *data = hidden->data;
+    size_t bytes = ob_dtype_bytes(hidden->dtype);
+    for (size_t done = 0; done < hidden->count; done += CHUNK) {
+        size_t count = hidden->count - done < CHUNK ? hidden->count - done : CHUNK;
+        ob_convert_to_f32(values, data + done * bytes, hidden->dtype, count);
+        for (size_t i = 0; i < count; i++)
+            if (!isfinite(values[i]))
+                return done + i;
+    }
+    return hidden->count;
 }
 
 /* The row in "<prefix><row>"; false for any other name, such as one with leading zeros. */
@@ -122,12 +139,14 @@ ob_status ob__encoder_states_open(const ob_input_spec *inputs, size_t count, siz
         if (status == OB_OK) {
             states->files[states->count++] = file;
             status = check_file(states, file, hidden_size, longest, &own);
+            if (status != OB_OK)
+                ob_error_prefix(&own, "%s", path);
         }
         if (status != OB_OK) {
             ob__encoder_states_close(states);
             if (status == OB_ERR_MODEL || status == OB_ERR_UNSUPPORTED) /* a damaged file, but not the model's */
                 status = OB_ERR_INPUT;
-            return ob_error_set(err, status, "inputs.tensors: %s: %s", path, own.text);
+            return ob_error_set(err, status, "inputs.tensors: %s", own.text);
         }
     }
     *out = states;

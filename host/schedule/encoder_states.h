@@ -20,6 +20,9 @@ void ob__encoder_states_close(ob__encoder_states *states); /* NULL is fine */
 bool ob__encoder_states_find(const ob__encoder_states *states, uint64_t row, const ob_tensor **hidden,
                              const ob_tensor **mask);
 
+/* How many elements, in row-major order, come before the first one that is no finite number; all: hidden->count. */
+size_t ob__encoder_states_finite(const ob_tensor *hidden);
+
 /* A value of a mask tensor, 0 or 1. */
 int32_t ob__encoder_mask_value(const ob_tensor *mask, size_t index);
 

@@ -103,6 +103,12 @@ static void attach_encoder(const ob__encoder_states *states, ob__item *item)
         ob__item_reject(item, "inputs.tensors has no encoder_hidden_states.%llu", (unsigned long long)item->row.number);
         return;
     }
+    size_t finite = ob__encoder_states_finite(hidden);
+    if (finite < hidden->count) {
+        ob__item_reject(item, "inputs.tensors: %s: element %zu of row-major order is no finite number", hidden->name,
+                        finite);
+        return;
+    }
     for (size_t i = 0; i < item->sequence_count; i++) {
         item->sequences[i].encoder_count = hidden->shape[0];
         item->sequences[i].encoder_states = hidden;

@@ -30,6 +30,11 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
         return ob_error_set(err, OB_ERR_MODEL,
                             "%s: config.json: add_cross_attention: false, so there are no cross_attentions",
                             ctx->model_path);
+    if (wants(ctx, OB_FORWARD_CROSS_ATTENTIONS) && ctx->job->input_count > 0 &&
+        ctx->job->inputs[0].tensors_path == NULL) /* all inputs have it, or none */
+        return ob_error_set(err, OB_ERR_CONFIG,
+                            "forward.outputs: cross_attentions needs inputs.tensors, which holds the "
+                            "encoder's hidden states");
     if (ctx->needs.head == OB_HEAD_MULTIPLE_CHOICE && ctx->needs.want != OB_WANT_LOGITS)
         return ob_error_set(err, OB_ERR_CONFIG,
                             "forward.outputs: a row of choices is several sequences, so only its logits can be given");

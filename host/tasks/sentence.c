@@ -21,7 +21,7 @@ static json_t *read_json(const char *folder, const char *name, json_type type, o
     json_error_t json_err;
     if (path == NULL) {
         ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for '%s'", name);
-    } else if (ob_file_read(path, MAX_BYTES, &text, err) == OB_OK) {
+    } else if (ob_file_check_downloaded(path, err) == OB_OK && ob_file_read(path, MAX_BYTES, &text, err) == OB_OK) {
         root = json_loadb(ob_strbuf_text(&text), text.length, JSON_REJECT_DUPLICATES, &json_err);
         if (root == NULL || json_typeof(root) != type) {
             ob_error_set(err, OB_ERR_MODEL, "%s: %s", path,

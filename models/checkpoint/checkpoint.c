@@ -47,7 +47,9 @@ static ob_status add_file(ob_checkpoint *checkpoint, const char *folder, const c
         ob_free(path);
         return no_memory(err);
     }
-    ob_status status = ob_mapping_open(path, &file->mapping, err); /* its message begins with the path */
+    ob_status status = ob_file_check_downloaded(path, err);
+    if (status == OB_OK)
+        status = ob_mapping_open(path, &file->mapping, err); /* the messages of both begin with the path */
     if (status == OB_OK) {
         checkpoint->bytes += file->mapping.bytes;
         status = ob__container_parse(file->mapping.data, file->mapping.bytes, file->name, &checkpoint->tensors,
@@ -143,7 +145,9 @@ static ob_status open_sharded(ob_checkpoint *checkpoint, const char *folder, con
     char *path = ob_path_join(folder, name);
     if (path == NULL)
         return no_memory(err);
-    ob_status status = ob_file_read(path, INDEX_MAX_BYTES, &text, err);
+    ob_status status = ob_file_check_downloaded(path, err);
+    if (status == OB_OK)
+        status = ob_file_read(path, INDEX_MAX_BYTES, &text, err);
     if (status != OB_OK)
         goto done;
     status = ob__shard_index_parse(ob_strbuf_text(&text), text.length, &index, err);

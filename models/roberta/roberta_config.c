@@ -180,7 +180,7 @@ ob_status ob_roberta_config_load(const char *folder, ob_roberta_config *out, ob_
     ob_status status;
     if (!ob_file_exists(path))
         status = ob_error_set(err, OB_ERR_MODEL, "%s: no such %s", path, ob_folder_exists(folder) ? "file" : "folder");
-    else
+    else if ((status = ob_file_check_downloaded(path, err)) == OB_OK)
         status = ob_file_read(path, CONFIG_MAX_BYTES, &text, err);
     if (status == OB_OK)
         status = ob_roberta_config_parse(ob_strbuf_text(&text), text.length, CONFIG_FILE, out, err);

@@ -40,7 +40,9 @@ ob_status ob__json_load(const char *folder, const char *name, size_t max_bytes, 
     if (ob_file_exists(path)) {
         json_error_t json_err;
         size_t flags = JSON_REJECT_DUPLICATES | (real ? JSON_DECODE_INT_AS_REAL : 0);
-        status = ob_file_read(path, max_bytes, &text, err);
+        status = ob_file_check_downloaded(path, err);
+        if (status == OB_OK)
+            status = ob_file_read(path, max_bytes, &text, err);
         if (status == OB_OK && (*out = json_loadb(ob_strbuf_text(&text), text.length, flags, &json_err)) == NULL)
             status =
                 ob_error_set(err, OB_ERR_MODEL, "%s:%d:%d: %s", name, json_err.line, json_err.column, json_err.text);

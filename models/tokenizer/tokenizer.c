@@ -37,7 +37,7 @@ static ob_status read_text(const char *folder, const char *name, ob_strbuf *out,
     if (!ob_file_exists(path))
         status = ob_error_set(err, OB_ERR_MODEL, "%s is missing, and there is no tokenizer.json%s", name,
                               foreign_file(folder));
-    else
+    else if ((status = ob_file_check_downloaded(path, err)) == OB_OK)
         status = ob_file_read(path, MAX_VOCAB_BYTES, out, err);
     ob_free(path);
     if (status == OB_OK) {

@@ -65,6 +65,28 @@ fail:
     return ob_error_status(err);
 }
 
+ob_status ob_file_check_downloaded(const char *path, ob_error *err)
+{
+    static const char pointer[] = "version https://git-lfs";
+    char start[sizeof pointer - 1];
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return errno == ENOENT || errno == ENOTDIR ? ob_error_set(err, OB_ERR_MODEL, "%s: no such file", path) : OB_OK;
+    if (!S_ISREG(info.st_mode))
+        return ob_error_set(err, OB_ERR_MODEL, "%s: %s, not a regular file", path,
+                            S_ISDIR(info.st_mode) ? "a folder" : "a device, pipe or socket");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return OB_OK; /* who reads it says why */
+    bool is_pointer =
+        pread(fd, start, sizeof start, 0) == (ssize_t)sizeof start && memcmp(start, pointer, sizeof start) == 0;
+    close(fd);
+    if (is_pointer)
+        return ob_error_set(err, OB_ERR_MODEL,
+                            "%s: a Git LFS pointer in place of the file: fetch it with 'git lfs pull'", path);
+    return OB_OK;
+}
+
 ob_status ob_file_read(const char *path, size_t max_bytes, ob_strbuf *out, ob_error *err)
 {
     int fd;

@@ -73,6 +73,9 @@ expect 0 '"row":0,"id":7,"masks":\[\[\{"score":0\.99' cat out.jsonl
 expect 0 '"row":1,"id":"x"' cat out.jsonl
 expect 6 'exists already' $program run good.yaml
 expect 0 'done' $program run -s output.overwrite=true good.yaml
+expect 0 '"id":7,"masks":\[\[\{"score":[0-9.e-]+,"token":[0-9]+,"token_str":"n"[^]]*\]\]' \
+    $program run -q -s output.path=- -s output.format=jsonl -s 'fill_mask.targets=n' good.yaml
+expect 2 'targets: a token, or several' $program fill-mask -t '' 'a <mask>'
 expect 0 'chosen|only device|of 1|best of' $program run --check -s output.path=other.jsonl good.yaml
 expect 0 'row,id,mask,rank,score' $program run -q -s output.path=- -s output.format=csv good.yaml
 job features.yaml 'task: feature-extraction' 'inputs: {path: texts.txt}' 'output: {path: f.npy}' 'feature_extraction: {pooling: mean}'
@@ -142,6 +145,10 @@ sed -i "1s|.*|model: {path: $goldens/cross/model}|" cross.yaml
 expect 0 'done' $program run cross.yaml
 expect 0 'cross_attentions.5' sh -c 'head -c 3000 cross.safetensors | tr -d "\0"'
 expect 2 "only the task 'forward' takes encoder states" $program run -s task=fill-mask cross.yaml
+sed 's/, tensors: [^}]*//; s/cross.safetensors/none.safetensors/' cross.yaml >stateless.yaml
+expect 2 'forward.outputs: cross_attentions needs inputs.tensors' $program run stateless.yaml
+expect 3 'add_cross_attention: false' $program run -s model.path="$demo" stateless.yaml
+expect 0 'done' $program run -s forward.outputs='[logits]' stateless.yaml
 
 # Wrong job files: place, key, rule
 job bad1.yaml 'inputs: {path: rows.jsonl}' 'batch:' '  max_token: 9' 'fill_mask:' '  top_k: -3'
@@ -239,6 +246,14 @@ rm broken/vocab.json broken/tokenizer_config.json
 expect 3 'vocab.json is missing' $program inspect broken
 expect 3 'merges.txt is missing' $program inspect broken
 cp "$demo"/vocab.json "$demo"/merges.txt broken/
+printf 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 498\n' | tee broken/merges.txt >broken/config.json
+rm broken/model.safetensors
+mkdir broken/model.safetensors
+expect 3 'config.json: a Git LFS pointer in place of the file' $program inspect broken
+expect 3 'merges.txt: a Git LFS pointer in place of the file' $program inspect broken
+expect 3 'model.safetensors: a folder, not a regular file' $program inspect broken
+rmdir broken/model.safetensors
+cp "$demo/merges.txt" "$demo/model.safetensors" broken/
 sed 's/RobertaForMaskedLM/RobertaForQuestionAnswering/' "$demo/config.json" >broken/config.json
 expect 3 "tensor 'qa_outputs.weight' is missing" $program inspect broken
 expect 3 "no question-answering head, which config.json's architectures name" $program inspect broken
@@ -277,6 +292,15 @@ if command -v chromium >/dev/null; then
     expect 0 '^24$' sh -c "grep -o 'role=\"radio\"' dom.html | wc -l"
     expect 0 '<h2 id="picked">Layer 0, head 0<' cat dom.html
     expect 0 '<option>&lt;/script&gt;</option>' cat dom.html
+    { cat page.html; cat <<'EOF'; } >drawn.html
+<script>
+const drawn = (c) => c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some((v) => v !== 0);
+setTimeout(() => document.title = "drawn " + [...document.querySelectorAll("#heads canvas")].filter(drawn).length, 500);
+</script>
+EOF
+    timeout 120 chromium --headless --no-sandbox --disable-gpu --user-data-dir="$work/browser" --virtual-time-budget=3000 \
+        --dump-dom "file://$work/drawn.html" >dom.html 2>/dev/null
+    expect 0 '<title>drawn 24<' cat dom.html
 fi
 expect 0 'page.html' $program fill-mask --attention page.html 'another <mask>'
 expect 6 'rows.jsonl: exists already and is not an attention page' $program fill-mask --attention rows.jsonl 'a <mask>'
@@ -489,7 +513,7 @@ tokenize 0 '^\{"batch":\[\{"input_ids":\[0,[0-9]+,2,1,1,1\]' "{'text':['a','b c 
 tokenize 0 '"input_ids":\[1,1,0,[0-9]+,2\]' "{'text':'a','options':{'padding':'max_length','max_length':5,'padding_side':'left'}}"
 tokenize 0 '"sequence_ids":\[null,0,null,null,null\]' "{'text':'a','text_pair':''}"
 tokenize 4 'options.max_lenght: unknown; did you mean .max_length.' "{'text':'a','options':{'max_lenght':5}}"
-tokenize 4 'options.stride: an integer of at least 0' "{'text':'a','options':{'stride':-1}}"
+tokenize 4 'options.stride: an integer between 0 and' "{'text':'a','options':{'stride':-1}}"
 tokenize 4 'options.truncation: true, false' "{'text':'a','options':{'truncation':'middle'}}"
 tokenize 4 'is no multiple of 8' "{'text':'a','options':{'truncation':true,'padding':true,'max_length':12,'pad_to_multiple_of':8}}"
 tokenize 4 'a stride of 9 is more than' "{'text':'a b c d e f','options':{'truncation':true,'max_length':6,'stride':9}}"

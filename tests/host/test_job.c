@@ -41,6 +41,20 @@ static void test_job_reads_every_key(void **state)
     ob_job_release(&job);
 }
 
+static void test_one_target_needs_no_list(void **state)
+{
+    (void)state;
+    ob_job job;
+    test_ok(parse("inputs: {path: a}\nfill_mask: {targets: ' b'}\n", NULL, &job), &err);
+    assert_int_equal(job.fill_mask.target_count, 1);
+    assert_string_equal(job.fill_mask.targets[0], " b");
+    ob_job_release(&job);
+    test_ok(parse("inputs: {path: a}\nfill_mask: {targets: [c, d]}\n", "fill_mask.targets=e", &job), &err);
+    assert_int_equal(job.fill_mask.target_count, 1);
+    assert_string_equal(job.fill_mask.targets[0], "e");
+    ob_job_release(&job);
+}
+
 static void test_job_reads_the_keys_of_tasks(void **state)
 {
     (void)state;
@@ -118,7 +132,8 @@ static void test_job_names_every_mistake(void **state)
         {IN "fill_mask: {top_k: -3}\n", NULL,
          "j.yaml:2:20: fill_mask.top_k: -3 is not between 1 and the vocabulary's size"},
         {IN "fill_mask: {top_k: 99999999999999999999999}\n", NULL, "is not between 1"},
-        {IN "fill_mask: {targets: a}\n", NULL, "a list of tokens is expected"},
+        {IN "fill_mask: {targets: []}\n", NULL, "a token, or a list of them, is expected"},
+        {IN "fill_mask: {targets: {a: b}}\n", NULL, "a token, or a list of them, is expected"},
         {IN "task: fill_mask\n", NULL, "did you mean 'fill-mask'?"},
         {IN "question_answering: {doc_stride: -1}\n", NULL, "question_answering.doc_stride: -1 is not a whole number"},
         {IN "model: {dtype: int8}\n", NULL, "'int8' is not available in this version"},
@@ -263,12 +278,10 @@ static void test_bombs_are_refused_quickly(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_job_reads_every_key),
-                                       cmocka_unit_test(test_job_reads_the_keys_of_tasks),
-                                       cmocka_unit_test(test_template_is_a_job),
-                                       cmocka_unit_test(test_override_reaches_every_key),
-                                       cmocka_unit_test(test_bombs_are_refused_quickly),
-                                       cmocka_unit_test(test_job_names_every_mistake),
-                                       cmocka_unit_test(test_lengths_of_question_answering)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_job_reads_every_key),        cmocka_unit_test(test_job_reads_the_keys_of_tasks),
+        cmocka_unit_test(test_one_target_needs_no_list),   cmocka_unit_test(test_template_is_a_job),
+        cmocka_unit_test(test_override_reaches_every_key), cmocka_unit_test(test_bombs_are_refused_quickly),
+        cmocka_unit_test(test_job_names_every_mistake),    cmocka_unit_test(test_lengths_of_question_answering)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,6 +148,31 @@ static void test_rows_of_head_masks(void **state)
     read_line(&spec, "{\"input_ids\":[0,2],\"head_mask\":[1]}", &row, "head_mask: a list of layers");
     read_line(&spec, "{\"input_ids\":[0,2],\"head_mask\":[[1,1],[1]]}", &row, "head_mask[1]: a list of 2 numbers");
     read_line(&spec, "{\"input_ids\":[0,2],\"head_mask\":[[1],[\"1\"]]}", &row, "head_mask[1][0]: not a number");
+    read_line(&spec, "{\"input_ids\":[0,2],\"head_mask\":[[1],[1e39]]}", &row, "head_mask[1][0]: not a number");
+    ob_row_release(&row);
+}
+
+static void test_rows_with_null_have_no_value(void **state)
+{
+    (void)state;
+    char t[] = "text", p[] = "text_pair", id[] = "id";
+    const ob_input_spec spec = {.text_field = t, .pair_field = p, .id_field = id};
+    ob_row row;
+    ob_row_init(&row);
+    read_line(&spec,
+              "{\"input_ids\":[0,2],\"token_type_ids\":null,\"position_ids\":null,\"attention_mask\":null,"
+              "\"head_mask\":null}",
+              &row, NULL);
+    assert_true(row.tokenised && row.token_count == 2);
+    assert_null(row.token_type_ids);
+    assert_null(row.position_ids);
+    assert_null(row.attention_mask);
+    assert_null(row.head_mask);
+    read_line(&spec, "{\"text\":\"x\",\"text_pair\":null,\"input_ids\":null,\"choices\":null,\"attention_mask\":null}",
+              &row, NULL);
+    assert_true(!row.tokenised && !row.has_pair && strcmp(ob_strbuf_text(&row.text), "x") == 0);
+    read_line(&spec, "{\"text\":\"x\",\"head_mask\":[[0]]}", &row, "head_mask: only a row with input_ids");
+    read_line(&spec, "{\"text\":\"x\",\"attention_mask\":[1,1,0]}", &row, "attention_mask: only a row with input_ids");
     ob_row_release(&row);
 }
 
@@ -326,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_readers_split_rows),
         cmocka_unit_test(test_rows_of_questions_and_choices),
         cmocka_unit_test(test_rows_of_head_masks),
+        cmocka_unit_test(test_rows_with_null_have_no_value),
         cmocka_unit_test(test_tables_of_questions),
         cmocka_unit_test(test_reader_refuses_what_has_no_rows),
         cmocka_unit_test(test_scheduler_keeps_its_budget),

@@ -327,19 +327,19 @@ static void test_checkpoint_refuses_what_is_no_regular_file(void **state)
     char *folder = make_folder();
     alarm(20); /* a FIFO that blocks would wait for ever */
     assert_int_equal(mkfifo(path_in(folder, "model.safetensors"), 0600), 0);
-    expect_refusal(folder, OB_ERR_IO, "not a regular file");
+    expect_refusal(folder, OB_ERR_MODEL, "not a regular file");
     assert_int_equal(unlink(path_in(folder, "model.safetensors")), 0);
     assert_int_equal(mkdir(path_in(folder, "model.safetensors"), 0700), 0);
-    expect_refusal(folder, OB_ERR_IO, "a folder, not a regular file");
+    expect_refusal(folder, OB_ERR_MODEL, "a folder, not a regular file");
     assert_int_equal(rmdir(path_in(folder, "model.safetensors")), 0);
     assert_int_equal(symlink("/dev/zero", path_in(folder, "model.safetensors")), 0);
-    expect_refusal(folder, OB_ERR_IO, "not a regular file");
+    expect_refusal(folder, OB_ERR_MODEL, "not a regular file");
     assert_int_equal(unlink(path_in(folder, "model.safetensors")), 0);
     assert_int_equal(symlink("nowhere", path_in(folder, "model.safetensors")), 0);
     expect_refusal(folder, OB_ERR_MODEL, "is a link to a file that does not exist");
     assert_int_equal(unlink(path_in(folder, "model.safetensors")), 0);
     assert_int_equal(mkfifo(path_in(folder, INDEX), 0600), 0);
-    expect_refusal(folder, OB_ERR_IO, "not a regular file");
+    expect_refusal(folder, OB_ERR_MODEL, "not a regular file");
     alarm(0);
     remove_folder(folder);
 }

@@ -204,10 +204,28 @@ static void test_encoder_files_are_checked(void **state)
     json_decref(rows);
 }
 
+/* Bytes that count up are the half-precision number 7D7C, a NaN, at element 62; a row of such states fails alone. */
+static void test_encoder_states_that_are_not_finite(void **state)
+{
+    (void)state;
+    static const char header[] =
+        "{\"encoder_hidden_states.0\":{\"dtype\":\"F16\",\"shape\":[2,32],\"data_offsets\":[0,128]},"
+        "\"encoder_hidden_states.1\":{\"dtype\":\"F16\",\"shape\":[1,32],\"data_offsets\":[128,192]}}";
+    json_t *rows;
+    test_refused(run_with_tensors(header, 192, "", &rows), OB_ERR_INPUT, &job_error,
+                 "row 0: inputs.tensors: encoder_hidden_states.0: element 62 of row-major order is no finite number");
+    assert_null(rows);
+    test_refused(run_with_tensors(header, 192, "on_error: skip\n", &rows), OB_ERR_ROWS_FAILED, &job_error,
+                 "1 of 2 rows failed");
+    assert_non_null(json_object_get(json_array_get(rows, 0), "error"));
+    assert_non_null(json_object_get(json_array_get(rows, 1), "cross_attentions"));
+    json_decref(rows);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_forward_matches_reference),
-                                       cmocka_unit_test(test_job_prunes_heads),
-                                       cmocka_unit_test(test_encoder_files_are_checked)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forward_matches_reference), cmocka_unit_test(test_job_prunes_heads),
+        cmocka_unit_test(test_encoder_files_are_checked), cmocka_unit_test(test_encoder_states_that_are_not_finite)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

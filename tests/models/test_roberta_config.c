@@ -469,7 +469,7 @@ static void test_roberta_config_load_refuses_what_is_no_file(void **state)
     assert_non_null(strstr(err.text, "no such folder"));
     assert_int_equal(mkfifo(path_in(folder, "config.json"), 0600), 0);
     alarm(20); /* a FIFO that blocks would wait for ever */
-    assert_int_equal(ob_roberta_config_load(folder, &config, &err), OB_ERR_IO);
+    assert_int_equal(ob_roberta_config_load(folder, &config, &err), OB_ERR_MODEL);
     alarm(0);
     assert_int_equal(unlink(path_in(folder, "config.json")), 0);
     write_text(folder, "config.json", "{}");

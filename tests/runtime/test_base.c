@@ -6,6 +6,8 @@
 #include <oberta/file.h>
 #include <oberta/memory.h>
 #include <oberta/utf8.h>
+#include <stdio.h>
+#include <sys/stat.h>
 
 static void test_error_reads_from_task_to_cause(void **state)
 {
@@ -88,6 +90,37 @@ static void test_halves_convert_exactly(void **state)
     }
 }
 
+static void test_downloaded_files(void **state)
+{
+    (void)state;
+    static ob_error err;
+    ob_error_clear(&err);
+    char folder[] = "/tmp/oberta-test-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char *path = ob_path_join(folder, "file");
+    test_refused(ob_file_check_downloaded(path, &err), OB_ERR_MODEL, &err, "file: no such file");
+    test_refused(ob_file_check_downloaded(folder, &err), OB_ERR_MODEL, &err, "a folder, not a regular file");
+    assert_int_equal(mkfifo(path, 0600), 0);
+    test_refused(ob_file_check_downloaded(path, &err), OB_ERR_MODEL, &err, "pipe");
+    unlink(path);
+    static const char *const contents[] = {"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 498\n",
+                                           "version https://git", ""};
+    for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        assert_true(fputs(contents[i], file) >= 0);
+        fclose(file);
+        ob_error_clear(&err);
+        if (i == 0)
+            test_refused(ob_file_check_downloaded(path, &err), OB_ERR_MODEL, &err, "git lfs pull");
+        else
+            test_ok(ob_file_check_downloaded(path, &err), &err);
+    }
+    unlink(path);
+    assert_int_equal(rmdir(folder), 0);
+    ob_free(path);
+}
+
 static void test_atomic_file_appears_whole_or_not(void **state)
 {
     (void)state;
@@ -121,9 +154,10 @@ static void test_atomic_file_appears_whole_or_not(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_reads_from_task_to_cause), cmocka_unit_test(test_sizes_do_not_wrap),
-        cmocka_unit_test(test_utf8_refuses_what_is_not),       cmocka_unit_test(test_nearest_word_is_near),
-        cmocka_unit_test(test_halves_convert_exactly),         cmocka_unit_test(test_atomic_file_appears_whole_or_not),
+        cmocka_unit_test(test_error_reads_from_task_to_cause),   cmocka_unit_test(test_sizes_do_not_wrap),
+        cmocka_unit_test(test_utf8_refuses_what_is_not),         cmocka_unit_test(test_nearest_word_is_near),
+        cmocka_unit_test(test_halves_convert_exactly),           cmocka_unit_test(test_downloaded_files),
+        cmocka_unit_test(test_atomic_file_appears_whole_or_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

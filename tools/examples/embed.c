@@ -1,6 +1,6 @@
 /* How alike texts are: the cosine of the angle between their vectors, through liboberta.
  *
- *     cc -std=c11 embed.c $(pkg-config --cflags --libs oberta) -o embed
+ *     cc -std=c11 embed.c $(pkg-config --cflags --libs oberta) -lm -o embed
  *     ./embed MODEL_FOLDER DEVICE TEXT TEXT...
  *
  * The vectors are means over the tokens of the last hidden states, of length 1, so a cosine is a dot product. The first

@@ -19,6 +19,10 @@ OB_API char *ob_path_join(const char *folder, const char *name);
 OB_API bool ob_file_exists(const char *path);
 OB_API bool ob_folder_exists(const char *path);
 
+/* Refuses, with OB_ERR_MODEL, what a folder that was downloaded may have in a file's place: nothing, a folder, a pipe
+ * or device, or the pointer that Git LFS leaves. OB_OK for everything else, readable or not. */
+OB_API ob_status ob_file_check_downloaded(const char *path, ob_error *err);
+
 /* Appends a regular file of at most `max_bytes` to `out`. A FIFO, device or folder is refused without blocking.
  * Errors: OB_ERR_IO (with the reason), OB_ERR_OUT_OF_MEMORY. */
 OB_API ob_status ob_file_read(const char *path, size_t max_bytes, ob_strbuf *out, ob_error *err);
