@@ -487,6 +487,7 @@ static void test_roberta_config_knows_published_sizes(void **state)
     ob_error_clear(&err);
     assert_int_equal(ob_roberta_config_known("roberta-large", &config, &err), OB_OK);
     assert_true(config.hidden_size == 1024 && config.num_hidden_layers == 24 && config.num_attention_heads == 16);
+    ob_roberta_config_release(&config);
     assert_int_equal(ob_roberta_config_known("roberta-bas", &config, &err), OB_ERR_USAGE);
     assert_non_null(strstr(err.text, "did you mean 'roberta-base'?"));
 }
