@@ -5,6 +5,29 @@
 #include <string.h>
 
 #define MAX_PARTS 3
+#define RUN       ((size_t)1 << 16) /* elements that a thread converts at a time */
+
+typedef struct conversion {
+    const ob_tensor *tensor;
+    float *to;
+} conversion;
+
+static void convert_run(void *user, size_t thread, size_t index)
+{
+    (void)thread;
+    const conversion *c = user;
+    size_t begin = index * RUN, left = c->tensor->count - begin;
+    ob_convert_to_f32(c->to + begin, (const char *)c->tensor->data + begin * ob_dtype_bytes(c->tensor->dtype),
+                      c->tensor->dtype, left < RUN ? left : RUN);
+}
+
+/* The word embeddings are a third of a model, so threads share them; a small tensor is not worth waking one. */
+static void convert(ob_context *ctx, const ob_tensor *tensor, float *to)
+{
+    conversion c = {tensor, to};
+    size_t runs = (tensor->count + RUN - 1) / RUN;
+    ob_parallel_for(runs > 1 ? ob_context_parallel(ctx) : NULL, runs, convert_run, &c);
+}
 
 ob_status ob__upload_tensor(ob_context *ctx, const ob_tensor *tensor, ob_buffer **out, ob_error *err)
 {
@@ -14,7 +37,7 @@ ob_status ob__upload_tensor(ob_context *ctx, const ob_tensor *tensor, ob_buffer 
         return ob_error_status(err);
     if (ob_buffer_map_write(buffer, &mapped, err) != OB_OK)
         goto fail;
-    ob_convert_to_f32(mapped, tensor->data, tensor->dtype, tensor->count);
+    convert(ctx, tensor, mapped);
     if (ob_buffer_unmap(buffer, mapped, err) != OB_OK)
         goto fail;
     ob_checkpoint_forget(tensor);
