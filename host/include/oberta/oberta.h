@@ -30,7 +30,9 @@
  * devices and tokenizers, which are read-only once open. A call may start threads of its own, and ends them.
  *
  * OpenCL drivers. PoCL needs PATH to be set, and compiles into a cache of its own ($POCL_CACHE_DIR, else below $HOME)
- * that has to be on a file system from which libraries may be loaded: without these it aborts the process. */
+ * that has to be on a file system from which libraries may be loaded: without these it aborts the process. With
+ * POCL_WORK_GROUP_SPECIALIZATION=0 in the environment, as the program sets it, it compiles each kernel once rather than
+ * twice when oberta's cache is empty. */
 #ifndef OBERTA_OBERTA_H
 #define OBERTA_OBERTA_H
 
