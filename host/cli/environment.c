@@ -158,10 +158,6 @@ static void settle_pocl_cache(cli_context *ctx)
         folder = ctx->temporary_folder = temporary_folder();
     if (folder != NULL)
         setenv("POCL_CACHE_DIR", folder, 1);
-    /* oberta's cache keeps program binaries, in which PoCL has one build of each kernel for work-groups of any size; it
-     * would compile all of them a second time for the sizes of their launches. The kernels that matter on CPUs fix
-     * theirs in the source, so they lose nothing. */
-    setenv("POCL_WORK_GROUP_SPECIALIZATION", "0", 0);
     if (folder != ctx->temporary_folder)
         ob_free(folder);
 }
@@ -182,6 +178,10 @@ void cli_environment_init(cli_context *ctx)
         ob_free(ctx->cache_folder);
         ctx->cache_folder = NULL;
     }
+    /* oberta's cache keeps program binaries, in which PoCL has one build of each kernel for work-groups of any size; it
+     * would compile all of them a second time for the sizes of their launches. The kernels that matter on CPUs fix
+     * theirs in the source, so they lose nothing. */
+    setenv("POCL_WORK_GROUP_SPECIALIZATION", "0", 0);
     settle_pocl_cache(ctx);
     ctx->default_model = find_default_model();
     ctx->shipped_tuning = find_shipped_tuning();
