@@ -1,4 +1,5 @@
 /* multiple-choice: a sequence for each pair of prompt and choice, softmax over the choices of a row. */
+#include "softmax.h"
 #include "task.h"
 
 #include <oberta/memory.h>

@@ -1,4 +1,5 @@
 /* text-classification: labels and scores as the transformers pipeline gives them. */
+#include "softmax.h"
 #include "task.h"
 
 #include <math.h>
@@ -20,18 +21,6 @@ static ob_status open_task(ob__task_context *ctx, ob_error *err)
 {
     ctx->needs = (ob__task_needs){.head = OB_HEAD_SEQUENCE_CLASSIFICATION, .want = OB_WANT_LOGITS};
     return ob__task_check_format(ctx->job, OB_RECORD_LABELS, "labels", err);
-}
-
-void ob__softmax(float *values, size_t count)
-{
-    float maximum = -INFINITY;
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        maximum = values[i] > maximum ? values[i] : maximum;
-    for (size_t i = 0; i < count; i++)
-        sum += exp((double)values[i] - (double)maximum);
-    for (size_t i = 0; i < count; i++)
-        values[i] = (float)(exp((double)values[i] - (double)maximum) / sum);
 }
 
 static ob_status collect(const ob__task_context *ctx, ob__item *item, ob__sequence *sequence, ob_error *err)

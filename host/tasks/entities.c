@@ -1,7 +1,8 @@
 /* Tokens to entities. Time is linear in tokens x labels and in the text; words are only made of what is kept. */
 #include "entities.h"
 
-#include <math.h>
+#include "softmax.h"
+
 #include <oberta/memory.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,16 +44,10 @@ static size_t arg_max(const float *values, size_t count)
     return best;
 }
 
-static void softmax(const float *logits, size_t count, float *out)
+static void score_token(ob__entities *e, const float *logits)
 {
-    float maximum = logits[arg_max(logits, count)];
-    float sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        out[i] = expf(logits[i] - maximum);
-        sum += out[i];
-    }
-    for (size_t i = 0; i < count; i++)
-        out[i] /= sum;
+    memcpy(e->scores, logits, e->options->label_count * sizeof *logits);
+    ob__softmax(e->scores, e->options->label_count);
 }
 
 static bool is_ignored(const ob__entity_options *o, const char *name)
@@ -159,7 +154,7 @@ static ob_status add_tokens(ob__entities *e, const ob_encoding *encoding, const 
     for (size_t i = 0; i < encoding->count && status == OB_OK; i++) {
         if (encoding->special_tokens_mask[i] != 0)
             continue;
-        softmax(logits + i * o->label_count, o->label_count, e->scores);
+        score_token(e, logits + i * o->label_count);
         size_t best = arg_max(e->scores, o->label_count), bytes;
         const size_t *span = encoding->offsets[i];
         if (!grouped) {
@@ -237,7 +232,7 @@ static ob_status add_words(ob__entities *e, const ob_encoding *encoding, const f
                 return ob_error_status(err);
             count = 0;
         }
-        softmax(logits + i * o->label_count, o->label_count, e->scores);
+        score_token(e, logits + i * o->label_count);
         join_scores(o->aggregation, e->scores, e->scores + o->label_count, count, o->label_count);
         begin = count == 0 ? i : begin;
         end = i + 1;

@@ -63,9 +63,6 @@ const ob__task *ob__task_find(ob_task task);
 /* OB_ERR_CONFIG unless the job's output format takes such records. `what` stands in the message ("predictions"). */
 ob_status ob__task_check_format(const ob_job *job, ob_record_kind kind, const char *what, ob_error *err);
 
-/* In place, in double precision; NaNs and infinities come out as NaN. */
-void ob__softmax(float *values, size_t count);
-
 /* choice.c: a sequence for each choice of the row. */
 ob_status ob__tokenise_choices(const ob__task_context *ctx, ob__item *item, ob__item_encoder *encoder, ob_error *err);
 /* The logits of the row's sequences, one each; NULL: no memory. Free with ob_free. */
