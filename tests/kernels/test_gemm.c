@@ -47,6 +47,7 @@ typedef struct way {
     bool half_weights;
     int variant;     /* of block: 1 + a row of its table */
     size_t row_tile; /* 0: the provider's own */
+    bool other_dst;  /* dst row-major where it would lie in row tiles, and the other way round */
 } way;
 
 /* llvmpipe compiles a register tile for a minute, so there it gets one program: row-major dst, residual, no activation.
@@ -72,7 +73,7 @@ static bool run_way(const problem *p, way how, ob_activation activation, bool re
                          .provider = how.provider,
                          .half_weights = how.half_weights,
                          .row_tile = how.row_tile > 0 ? how.row_tile : ob_gemm_row_tile(ctx, how.provider),
-                         .tiled_dst = p->n % 2 == 1,
+                         .tiled_dst = (p->n % 2 == 1) != how.other_dst,
                          .variant = how.variant};
     ob_gemm *gemm;
     ob_gemm_weights *weights;
@@ -118,7 +119,7 @@ static bool run_way(const problem *p, way how, ob_activation activation, bool re
 static bool run(const problem *p, ob_gemm_provider provider, ob_activation activation, bool residual, size_t parts,
                 float *dst)
 {
-    return run_way(p, (way){provider, false, 0, 0}, activation, residual, parts, dst);
+    return run_way(p, (way){provider, false, 0, 0, false}, activation, residual, parts, dst);
 }
 
 static void check(const problem *p, const char *what, ob_activation activation, bool residual)
@@ -199,7 +200,7 @@ static void check_blocks(size_t m, size_t n, size_t k)
     bool first = true;
     for (int v = 1; v <= OB__GEMM_VARIANT_COUNT; v++) {
         if (slow_here((size_t)v) ||
-            !run_way(&p, (way){OB_GEMM_BLOCK, false, v, 1}, OB_ACT_NONE, true, 1, first ? p.dst : again))
+            !run_way(&p, (way){OB_GEMM_BLOCK, false, v, 1, false}, OB_ACT_NONE, true, 1, first ? p.dst : again))
             continue;
         if (first)
             check(&p, ob__gemm_variants[v - 1].name, OB_ACT_NONE, true);
@@ -239,7 +240,7 @@ static void test_gemm_keeps_half_weights(void **state)
     p.weight[1] = 1.0f + 0x1p-11f;        /* ties */
     p.weight[2] = 1.0f + 0x3p-11f;
     for (size_t v = 0; v <= OB__GEMM_VARIANT_COUNT; v++) {
-        way how = {v == 0 ? OB_GEMM_REF : OB_GEMM_BLOCK, true, (int)v, 1};
+        way how = {v == 0 ? OB_GEMM_REF : OB_GEMM_BLOCK, true, (int)v, 1, false};
         if (slow_here(v))
             continue;
         problem q = p;
@@ -256,7 +257,7 @@ static void test_gemm_keeps_half_weights(void **state)
     }
     static const ob_gemm_provider others[] = {OB_GEMM_TILE, OB_GEMM_CLBLAST};
     for (size_t i = 0; i < 2; i++)
-        assert_false(run_way(&p, (way){others[i], true, 0, 0}, OB_ACT_NONE, false, 1, p.dst));
+        assert_false(run_way(&p, (way){others[i], true, 0, 0, false}, OB_ACT_NONE, false, 1, p.dst));
     free(again);
     free_problem(&p);
 }
@@ -294,7 +295,8 @@ static void test_gemm_has_every_activation(void **state)
     problem p = make_problem(7, 19, 24);
     for (int a = 0; a < OB_ACTIVATION_COUNT; a++) /* the smallest block, which compiles fast */
         if (!(test_lane_is("rusticl") && a != OB_ACT_GELU) &&
-            run_way(&p, (way){OB_GEMM_BLOCK, false, OB__GEMM_VARIANT_COUNT, 1}, (ob_activation)a, false, 1, p.dst))
+            run_way(&p, (way){OB_GEMM_BLOCK, false, OB__GEMM_VARIANT_COUNT, 1, false}, (ob_activation)a, false, 1,
+                    p.dst))
             check(&p, "block", (ob_activation)a, false);
     for (size_t i = 0; i < (test_lane_is("pocl") ? 3u : 2u); i++)
         for (int a = 0; a < OB_ACTIVATION_COUNT; a++)
@@ -309,10 +311,10 @@ static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
     (void)state;
     if (test_lane_is("oclgrind"))
         skip();
-    const way ways[] = {{OB_GEMM_REF, false, 0, 0},
-                        {OB_GEMM_TILE, false, 0, 0},
-                        {OB_GEMM_CLBLAST, false, 0, 0},
-                        {OB_GEMM_BLOCK, false, test_lane_is("rusticl") ? OB__GEMM_VARIANT_COUNT : 0, 0}};
+    const way ways[] = {{OB_GEMM_REF, false, 0, 0, false},
+                        {OB_GEMM_TILE, false, 0, 0, false},
+                        {OB_GEMM_CLBLAST, false, 0, 0, false},
+                        {OB_GEMM_BLOCK, false, test_lane_is("rusticl") ? OB__GEMM_VARIANT_COUNT : 0, 0, false}};
     problem p = make_problem(29, 50, 96);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         if (!run_way(&p, ways[i], OB_ACT_GELU, false, 1, p.dst))
@@ -327,6 +329,43 @@ static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
             free(one.dst);
         }
     }
+    free_problem(&p);
+}
+
+/* Sums so long that tiles make them in parts of k: as right as others, and a row alone, whose sums are not made in
+ * parts, has the same bits. */
+static void test_gemm_makes_long_sums_in_parts(void **state)
+{
+    (void)state;
+    if (test_lane_is("oclgrind") || test_lane_is("rusticl"))
+        skip();
+    const way how = {OB_GEMM_TILE, false, 0, 0, true};
+    problem p = make_problem(61, 64, 8200);
+    assert_true(run_way(&p, how, OB_ACT_NONE, true, 1, p.dst));
+    check(&p, "tile", OB_ACT_NONE, true);
+    problem one = p;
+    one.m = 1;
+    one.dst = malloc((p.n + GUARD) * 4);
+    for (size_t row = 0; row < p.m; row += 12) {
+        one.src = p.src + row * p.k;
+        one.residual = p.residual + row * p.n;
+        assert_true(run_way(&one, how, OB_ACT_NONE, true, 1, one.dst));
+        assert_memory_equal(one.dst, p.dst + row * p.n, p.n * 4);
+    }
+    free(one.dst);
+    free_problem(&p);
+}
+
+/* Whole panels of columns, which are stored without a test, in row tiles and row-major. */
+static void test_gemm_stores_whole_panels(void **state)
+{
+    (void)state;
+    if (test_lane_is("rusticl"))
+        skip();
+    problem p = make_problem(test_lane_is("oclgrind") ? 5 : 43, 32, 36);
+    for (int other = 0; other < 2; other++)
+        if (run_way(&p, (way){OB_GEMM_TILE, false, 0, 0, other == 1}, OB_ACT_GELU, true, 1, p.dst))
+            check(&p, "tile", OB_ACT_GELU, true);
     free_problem(&p);
 }
 
@@ -352,6 +391,8 @@ int main(void)
         cmocka_unit_test(test_gemm_picks_a_block),
         cmocka_unit_test(test_gemm_has_every_activation),
         cmocka_unit_test(test_gemm_rows_do_not_depend_on_the_batch),
+        cmocka_unit_test(test_gemm_makes_long_sums_in_parts),
+        cmocka_unit_test(test_gemm_stores_whole_panels),
         cmocka_unit_test(test_gemm_takes_weights_in_parts),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
