@@ -122,6 +122,7 @@ static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_bu
                            ob_arg_buffer(dst),
                            ob_arg_local(strip_bytes(&tile, &op->desc)),
                            ob_arg_i32((int32_t)op->desc.heads),
+                           ob_arg_i32((int32_t)op->panel_count),
                            ob_arg_f32(ob__attention_scale(op))};
     const ob_ndrange range = {2, {op->strip_count, op->desc.heads}, {1, 1}};
     return ob_kernel_enqueue(op->kernel, &range, args, sizeof args / sizeof *args, err);

@@ -1,10 +1,10 @@
 /* Attention for CPU devices: a work-item takes TILE_M queries of a head against all keys of their sequence.
  *
- * Keys are first turned into panels of TILE_N keys, [panel][head][HEAD_SIZE][TILE_N], so that scores are a register tile as
- * in gemm_tile.cl, and values are copied beside them, [panel][head][TILE_N][HEAD_SIZE]: a head's own lie three hidden sizes
- * apart, each on a page of its own. Both are zero beyond the sequence's end. The queries and the strip of scores stay in
- * local memory as row tiles (rows.clh), so each step of both products reads one short stream. Softmax is exact, in two
- * passes over the strip.
+ * Keys are first turned into panels of TILE_N keys, [head][panel][HEAD_SIZE][TILE_N], so that scores are a register tile
+ * as in gemm_tile.cl, and values are copied behind them, [head][HEAD_SIZE / TILE_N][panel][TILE_N][TILE_N]: a head's own
+ * lie three hidden sizes apart, each on a page of its own, and this way both products read one stream. Both are zero beyond
+ * the sequence's end. The queries and the strip of scores stay in local memory as row tiles (rows.clh). Softmax is exact,
+ * in two passes over the strip.
  *
  * Panels belong to one sequence, sums run over its keys in order: a row's bits depend on its own sequence alone.
  *
@@ -28,24 +28,65 @@
 #define FIELDS     4
 #endif
 
+/* Where panels stand among `panel_count` of each head. */
+#define PANEL                        (TILE_N * HEAD_SIZE)
+#define KEYS_AT(head, panel)         (((size_t)(head) * panel_count + (panel)) * PANEL)
+#define VALUES_AT(head, part, panel)                                                                                   \
+    ((size_t)heads * panel_count * PANEL +                                                                             \
+     (((size_t)(head) * (HEAD_SIZE / TILE_N) + (part)) * panel_count + (panel)) * (TILE_N * TILE_N))
+
+/* Rows of qkv lie pages apart, so the hardware does not see which it will be asked for next: fetches one head's floats of
+ * a row. */
+void fetch_head(__global const float *row);
+void fetch_head(__global const float *row)
+{
+#pragma unroll
+    for (int c = 0; c < HEAD_SIZE; c += 16)
+        PREFETCH_FAR(row + c)
+}
+
+/* Column c of VEC_N keys, zeros beyond the sequence. */
+#define KEY_x(i) key[i].x
+#define KEY_y(i) key[i].y
+#define KEY_z(i) key[i].z
+#define KEY_w(i) key[i].w
+#define PUT_KEYS(q, c)                                                                                                 \
+    VSTOREN(select((FLOATN)(LIST(KEY_##q)), (FLOATN)(0.0f), beyond), 0, keys + (c) * TILE_N + j);
+
 /* panels (count, 2): first token, number of keys. Global range: (heads, count). */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 attention_pack__strip(__global const float *qkv, __global const int *panels, __global float *packed, const int heads)
 {
-    const int head = (int)get_global_id(0);
+    const int head = (int)get_global_id(0), panel_count = (int)get_global_size(1);
     const int panel = (int)get_global_id(1);
     const int first = panels[2 * panel], count = panels[2 * panel + 1];
     const int hidden = heads * HEAD_SIZE;
     __global const float *tokens = qkv + first * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
-    __global float *keys = packed + ((size_t)panel * heads + head) * (2 * HEAD_SIZE * TILE_N);
-    __global float *values = keys + HEAD_SIZE * TILE_N;
-    for (int j = 0; j < TILE_N; j++) {
-        __global const float *key = tokens + min(j, count - 1) * KV_STEP;
-        for (int c = 0; c < HEAD_SIZE; c++)
-            keys[c * TILE_N + j] = j < count ? key[c] : 0.0f;
-        for (int c = 0; c < HEAD_SIZE; c++)
-            values[j * HEAD_SIZE + c] = j < count ? key[hidden + c] : 0.0f;
+    __global float *keys = packed + KEYS_AT(head, panel), *values = packed + VALUES_AT(head, 0, panel);
+    const size_t block = VALUES_AT(head, 1, panel) - VALUES_AT(head, 0, panel);
+    if (head + 1 < heads)
+        for (int j = 0; j < count; j++) {
+            fetch_head(tokens + j * KV_STEP + HEAD_SIZE);
+            fetch_head(tokens + j * KV_STEP + HEAD_SIZE + hidden);
+        }
+    for (int j = 0; j < TILE_N; j += VEC_N) {
+        const INTN beyond = j + LANES >= count;
+        for (int c = 0; c < HEAD_SIZE; c += 4) {
+            float4 key[VEC_N];
+#pragma unroll
+            for (int i = 0; i < VEC_N; i++)
+                key[i] = vload4(0, tokens + min(j + i, count - 1) * KV_STEP + c);
+            PUT_KEYS(x, c)
+            PUT_KEYS(y, c + 1)
+            PUT_KEYS(z, c + 2)
+            PUT_KEYS(w, c + 3)
+        }
     }
+    for (int j = 0; j < TILE_N; j++)
+        for (int c = 0; c < HEAD_SIZE; c += VEC_N) {
+            const FLOATN value = j < count ? VLOADN(0, tokens + j * KV_STEP + hidden + c) : (FLOATN)(0.0f);
+            VSTOREN(value, 0, values + c / TILE_N * block + j * TILE_N + c % TILE_N);
+        }
 }
 
 #define CLEAR_SUMS(i) FLOATN s##i##0 = (FLOATN)(0.0f), s##i##1 = (FLOATN)(0.0f);
@@ -56,11 +97,14 @@ attention_pack__strip(__global const float *qkv, __global const int *panels, __g
         s##i##0 = fma(e, v0, s##i##0);                                                                                 \
         s##i##1 = fma(e, v1, s##i##1);                                                                                 \
     }
-#define MULTIPLY_FOUR(width)                                                                                           \
+#define AHEAD 512 /* floats of the panels between fetch and use: 16 rows */
+#define MULTIPLY_FOUR                                                                                                  \
     _Pragma("unroll 1") for (int u = 0; u < 4; u++)                                                                    \
     {                                                                                                                  \
+        PREFETCH_NEAR(y + AHEAD)                                                                                       \
+        PREFETCH_NEAR(y + AHEAD + TILE_N / 2)                                                                          \
         const FLOATN v0 = VLOADN(0, y), v1 = VLOADN(1, y);                                                             \
-        y += (width);                                                                                                  \
+        y += TILE_N;                                                                                                   \
         ROWS(MULTIPLY)                                                                                                 \
     }
 /* The number to be added to the score of row i and a key of vector h. */
@@ -160,7 +204,7 @@ int seen_keys(__global const int *mask, const int masked, const int first, const
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 attention__strip(__global const float *qkv, __global const float *packed, __global const int *strips,
                  __global const int *key_mask, const int masked, __global float *dst, __local float *local_memory,
-                 const int heads, const float scale)
+                 const int heads, const int panel_count, const float scale)
 {
     const int head = (int)get_global_id(1);
     __global const int *task = strips + FIELDS * get_global_id(0);
@@ -178,20 +222,23 @@ attention__strip(__global const float *qkv, __global const float *packed, __glob
     const int seen = keys;
 #endif
     const int width = (seen + TILE_N - 1) / TILE_N * TILE_N;
-    const size_t panel_step = (size_t)heads * (2 * HEAD_SIZE * TILE_N);
-    __global const float *panels = packed + ((size_t)panel * heads + head) * (2 * HEAD_SIZE * TILE_N);
     __local float *queries = local_memory, *inverse = queries + TILE_M * HEAD_SIZE, *strip = inverse + 4 * TILE_M;
+    if (get_global_id(0) + 1 < get_global_size(0)) {
+        const int next = task[FIELDS] + task[FIELDS + 2], next_rows = min(TILE_M, task[FIELDS + 1] - task[FIELDS + 2]);
+        for (int i = 0; i < next_rows; i++)
+            fetch_head(qkv + (next + i) * Q_STEP + head * HEAD_SIZE);
+    }
     for (int i = 0; i < TILE_M; i++) {
         __global const float *q = qkv + (begin + first + min(i, rows - 1)) * Q_STEP + head * HEAD_SIZE;
         for (int c = 0; c < HEAD_SIZE / 4; c++)
             vstore4(vload4(c, q), c * TILE_M + i, queries);
     }
+    __global const float *y = packed + KEYS_AT(head, panel);
     for (int j = 0; j < width; j += TILE_N) {
-        __global const float *y = panels + j / TILE_N * panel_step;
         __local const float *x = queries;
         ROWS(CLEAR_SUMS)
         for (int c = 0; c < HEAD_SIZE / 4; c++) {
-            MULTIPLY_FOUR(TILE_N)
+            MULTIPLY_FOUR
             x += 4 * TILE_M;
         }
         const INTN beyond0 = j + LANES >= keys, beyond1 = j + VEC_N + LANES >= keys;
@@ -206,13 +253,11 @@ attention__strip(__global const float *qkv, __global const float *packed, __glob
     softmax(strip, width, inverse);
     for (int c = 0; c < HEAD_SIZE; c += TILE_N) {
         __local const float *x = strip;
+        y = packed + VALUES_AT(head, c / TILE_N, panel);
         ROWS(CLEAR_SUMS)
-        for (int j = 0; j < width; j += TILE_N) {
-            __global const float *y = panels + j / TILE_N * panel_step + HEAD_SIZE * TILE_N + c;
-            for (int four = 0; four < TILE_N / 4; four++) {
-                MULTIPLY_FOUR(HEAD_SIZE)
-                x += 4 * TILE_M;
-            }
+        for (int j = 0; j < width; j += 4) {
+            MULTIPLY_FOUR
+            x += 4 * TILE_M;
         }
         ROWS(STORE_CONTEXT)
     }
