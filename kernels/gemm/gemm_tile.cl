@@ -8,10 +8,9 @@
  * vector loads and TILE_M broadcasts. A work-item does `rows_per_item` rows of one panel, tile by tile, while src's rows
  * stay in the second-level cache for the neighbouring panels.
  *
- * What the hardware does not see coming is fetched ahead: the next panel, a part with each tile, since it comes from memory
- * or the third-level cache, and where an item has few tiles also this panel, a few rows of k before it is used. With
- * weights that are not in a cache this took 128 rows from 53 % of the peak to 85 % (two cores, AVX-512). No more than
- * that: an item of many tiles loses up to 5 % of its clock to fetches that bring nothing new, and dst gained nothing.
+ * What the hardware does not see coming is fetched ahead: the panel a few rows of k before it is used; the next panel, a
+ * part with each tile, since it comes from memory or the third-level cache; dst before it is written. With weights that
+ * are not in a cache this took 128 rows from 53 % of the peak to 85 % (two cores, AVX-512).
  *
  * Every element is one chain of fma over k in order: its bits depend neither on m nor on its place in the tile. The last
  * rows go through a lower tile; its rows beyond m are computed from what lies there and not stored.
@@ -36,30 +35,25 @@ DEFINE_ERF(float16)
 
 #define LINE  16                              /* floats in a cache line */
 #define AHEAD 1024                            /* floats of the panel between fetch and use: 32 rows of k */
-#define MANY  12                              /* tiles of an item that fetches steadily */
 #define LINES (4 * TILE_N / LINE > 0 ? 4 * TILE_N / LINE : 1) /* of the panel in four rows of k */
-
-/* WHOLE_PANELS: n is a multiple of TILE_N, and no column has to be tested. */
-#ifndef WHOLE_PANELS
-#define WHOLE_PANELS 0
-#endif
-#define WITHIN(j) (WHOLE_PANELS || (j) < n)
 
 #ifdef TILED_DST
 /* residual and dst lie in row tiles: a vector in memory is four columns of VEC_N / 4 rows, so the rows of a group trade
  * fours before they are added and stored, and whole cache lines are written. Columns come in fours here, rows in
  * whole tiles: what lies beyond n and m is there to be overwritten. */
 #define FOURS(n)        (((uint)(n) + 3) / 4)
-#define CORNER          (((size_t)(row / TILE_M) * FOURS(n) + (uint)column / 4) * (4 * TILE_M))
-#define PLACE(i, j)     (corner + ((j) - column) * TILE_M + (i) * 4)
+#define PLACE(i, j)     (((size_t)(row / TILE_M) * FOURS(n) + (uint)(j) / 4) * (4 * TILE_M) + (i) * 4)
+#define PREFETCH_DST(i) PREFETCH_WRITE(dst + PLACE(0, column) + (i) * TILE_N) /* one stretch of TILE_M x TILE_N */      \
+                        PREFETCH_WRITE(dst + PLACE(0, column) + (i) * TILE_N + TILE_N / 2)
 #ifdef RESIDUAL
-#define WITH_RESIDUAL(v, i, j) ((v) + VLOADN(0, residual + PLACE(i, j)))
-#else
-#define WITH_RESIDUAL(v, i, j) (v)
-#endif
 #define PUT(v, i, j)                                                                                                   \
-    if (WITHIN(j))                                                                                                     \
-        VSTOREN(WITH_RESIDUAL(v, i, j), 0, dst + PLACE(i, j));
+    if ((j) < n)                                                                                                       \
+        VSTOREN((v) + VLOADN(0, residual + PLACE(i, j)), 0, dst + PLACE(i, j));
+#else
+#define PUT(v, i, j)                                                                                                   \
+    if ((j) < n)                                                                                                       \
+        VSTOREN(v, 0, dst + PLACE(i, j));
+#endif
 #define EPILOGUE(i, h) ACTIVATE_N(c##i##h + bias##h)
 #if VEC_N == 4
 #define STORE_GROUP(i) PUT(EPILOGUE(i, 0), i, column) PUT(EPILOGUE(i, 1), i, column + 4)
@@ -93,14 +87,14 @@ DEFINE_ERF(float16)
 #define STORE(count) JOIN(GROUPS_, count)(STORE_GROUP)
 #else
 /* residual and dst are row-major, of exactly m rows and n columns. */
-#define CORNER          ((size_t)row * n + column)
-#define PLACE(i, j)     (corner + (size_t)(i) * n + ((j) - column))
+#define PLACE(i, j)     ((size_t)(row + (i)) * n + (j))
+#define PREFETCH_DST(i) PREFETCH_WRITE(dst + PLACE(i, column)) PREFETCH_WRITE(dst + PLACE(i, column) + TILE_N / 2)
 
 /* Stores one vector of a row; in the last panel only the columns below n. */
 void store_vector(const FLOATN value, __global float *to, const int columns);
 void store_vector(const FLOATN value, __global float *to, const int columns)
 {
-    if (WHOLE_PANELS || columns >= VEC_N) {
+    if (columns >= VEC_N) {
         VSTOREN(value, 0, to);
         return;
     }
@@ -113,7 +107,7 @@ void store_vector(const FLOATN value, __global float *to, const int columns)
 FLOATN load_vector(__global const float *from, const int columns);
 FLOATN load_vector(__global const float *from, const int columns)
 {
-    if (WHOLE_PANELS || columns >= VEC_N)
+    if (columns >= VEC_N)
         return VLOADN(0, from);
     float values[VEC_N];
     for (int j = 0; j < VEC_N; j++)
@@ -131,36 +125,16 @@ FLOATN load_vector(__global const float *from, const int columns)
     if (row + i < m) {                                                                                                 \
         const FLOATN y0 = c##i##0 + bias0, y1 = c##i##1 + bias1;                                                       \
         store_vector(ADD_RESIDUAL(ACTIVATE_N(y0), i, column), dst + PLACE(i, column), n - column);                     \
-        if (WITHIN(column + VEC_N))                                                                                    \
+        if (column + VEC_N < n)                                                                                        \
             store_vector(ADD_RESIDUAL(ACTIVATE_N(y1), i, column + VEC_N), dst + PLACE(i, column + VEC_N),              \
                          n - column - VEC_N);                                                                          \
     }
 #define STORE(count) JOIN(ROWS_, count)(STORE_ROW)
 #endif
 
-#define DECLARE_ROW(i) FLOATN c##i##0 = (FLOATN)(0.0f), c##i##1 = (FLOATN)(0.0f);
-#ifdef SPLIT_K
-/* The sums of a part of k wait in dst, where their tile will stand. */
-#define LOAD_SUMS(i)                                                                                                   \
-    c##i##0 = VLOADN(2 * i, dst + corner);                                                                             \
-    c##i##1 = VLOADN(2 * i + 1, dst + corner);
-#define STORE_SUMS(i)                                                                                                  \
-    VSTOREN(c##i##0, 2 * i, dst + corner);                                                                             \
-    VSTOREN(c##i##1, 2 * i + 1, dst + corner);
-#define BEGIN(rows)                                                                                                    \
-    if (k_begin > 0) {                                                                                                 \
-        JOIN(ROWS_, rows)(LOAD_SUMS)                                                                                   \
-    }
-#define END(rows)                                                                                                      \
-    if (k_end < k) {                                                                                                   \
-        JOIN(ROWS_, rows)(STORE_SUMS)                                                                                  \
-    } else {                                                                                                           \
-        STORE(rows)                                                                                                    \
-    }
-#else
-#define BEGIN(rows)
-#define END(rows) STORE(rows)
-#endif
+#define DECLARE_ROW(i)                                                                                                 \
+    FLOATN c##i##0 = (FLOATN)(0.0f), c##i##1 = (FLOATN)(0.0f);                                                         \
+    PREFETCH_DST(i)
 
 /* u: which of the four columns of src */
 #define MULTIPLY_ROW_BY(i, u)                                                                                          \
@@ -175,76 +149,59 @@ FLOATN load_vector(__global const float *from, const int columns)
 #define MULTIPLY_ROW_3(i) MULTIPLY_ROW_BY(i, 3)
 #define MULTIPLY_ROW_U(i) MULTIPLY_ROW_BY(i, u)
 
-#define MULTIPLY(rows, which, pace)                                                                                    \
+#define MULTIPLY(rows, which)                                                                                          \
     {                                                                                                                  \
-        JOIN(NEAR_, pace)                                                                                              \
+        PREFETCH_NEAR(w + AHEAD)                                                                                       \
+        PREFETCH_NEAR(w + AHEAD + LINE)                                                                                \
         const FLOATN b0 = VLOADN(0, w), b1 = VLOADN(1, w);                                                             \
         w += TILE_N;                                                                                                   \
         JOIN(ROWS_, rows)(MULTIPLY_ROW_##which)                                                                        \
     }
 
-/* What is fetched ahead with four rows of k. STEADY: one line of the next panel. HASTY: as many as it takes, and this
- * panel, which few tiles before this one have brought near. */
-#define FAR_STEADY                                                                                                     \
-    PREFETCH_FAR(next)                                                                                                 \
-    next += LINE;
-#define NEAR_STEADY
-#define FAR_HASTY                                                                                                      \
-    for (int line = 0; line < lines; line++, next += LINE)                                                             \
-        PREFETCH_FAR(next)
-#define NEAR_HASTY                                                                                                     \
-    PREFETCH_NEAR(w + AHEAD)                                                                                           \
-    PREFETCH_NEAR(w + AHEAD + LINE)
-
 /* Written out in fours: as a loop of four it is 4 % slower. */
-#define TILE(rows, pace)                                                                                               \
+#define TILE(rows)                                                                                                     \
     {                                                                                                                  \
-        const size_t corner = CORNER;                                                                                  \
         JOIN(ROWS_, rows)(DECLARE_ROW)                                                                                 \
-        BEGIN(rows)                                                                                                    \
         __global const float *w = panel_weight;                                                                        \
-        __global const float *a = src + ((size_t)(row / TILE_M) * fours + k_begin / 4) * (4 * TILE_M);                 \
-        for (int t = 0; t < (k_end - k_begin) / 4; t++) {                                                                              \
-            JOIN(FAR_, pace)                                                                                           \
-            MULTIPLY(rows, 0, pace)                                                                                    \
-            MULTIPLY(rows, 1, pace)                                                                                    \
-            MULTIPLY(rows, 2, pace)                                                                                    \
-            MULTIPLY(rows, 3, pace)                                                                                    \
+        __global const float *a = src + (size_t)(row / TILE_M) * fours * (4 * TILE_M);                                 \
+        for (int t = 0; t < k / 4; t++) {                                                                              \
+            for (int line = 0; line < lines; line++, next += LINE)                                                     \
+                PREFETCH_FAR(next)                                                                                     \
+            MULTIPLY(rows, 0)                                                                                          \
+            MULTIPLY(rows, 1)                                                                                          \
+            MULTIPLY(rows, 2)                                                                                          \
+            MULTIPLY(rows, 3)                                                                                          \
             a += 4 * TILE_M;                                                                                           \
         }                                                                                                              \
-        for (int u = 0; u < k_end % 4; u++)                                                                                \
-            MULTIPLY(rows, U, pace)                                                                                    \
-        END(rows)                                                                                                      \
+        for (int u = 0; u < k % 4; u++)                                                                                \
+            MULTIPLY(rows, U)                                                                                          \
+        STORE(rows)                                                                                                    \
     }
 
-/* The part k_begin <= k < k_end of the sums, a multiple of four before the last; without SPLIT_K it is all of k.
- * Global range: (panels, ceil(m / rows_per_item)). rows_per_item is a multiple of TILE_M. */
+/* Global range: (panels, ceil(m / rows_per_item)). rows_per_item is a multiple of TILE_M. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gemm__tile(__global const float *restrict src, __global const float *restrict weight,
            __global const float *restrict bias, __global const float *residual, __global float *dst, const int m,
-           const int n, const int k, const int rows_per_item, const int k_begin, const int k_end)
+           const int n, const int k, const int rows_per_item)
 {
     const int panel = (int)get_global_id(0);
     const int column = panel * TILE_N;
     const int begin = (int)get_global_id(1) * rows_per_item;
     const int end = min(m, begin + rows_per_item);
     const uint fours = ((uint)k + 3) / 4;
-    __global const float *panel_weight = weight + ((size_t)panel * k + k_begin) * TILE_N;
+    __global const float *panel_weight = weight + (size_t)panel * k * TILE_N;
     __global const float *next = panel_weight + (size_t)k * TILE_N;
     const int tiles = (end - begin + TILE_M - 1) / TILE_M;
     const int lines = column + TILE_N < n ? (LINES + tiles - 1) / tiles : 0;
     const FLOATN bias0 = VLOADN(0, bias + column), bias1 = VLOADN(1, bias + column);
     int row = begin;
-    if (tiles >= MANY && lines == 1)
-        for (; row + TILE_M - ROWS_STEP < end; row += TILE_M)
-            TILE(TILE_M, STEADY)
     for (; row + TILE_M - ROWS_STEP < end; row += TILE_M)
-        TILE(TILE_M, HASTY)
+        TILE(TILE_M)
 #ifdef ROWS_MIDDLE
     if (row + ROWS_STEP < end)
-        TILE(ROWS_MIDDLE, HASTY)
+        TILE(ROWS_MIDDLE)
     else
 #endif
         if (row < end)
-        TILE(ROWS_STEP, HASTY)
+        TILE(ROWS_STEP)
 }
