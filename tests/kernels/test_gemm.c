@@ -332,9 +332,8 @@ static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
     free_problem(&p);
 }
 
-/* Sums so long that tiles make them in parts of k: as right as others, and a row alone, whose sums are not made in
- * parts, has the same bits. */
-static void test_gemm_makes_long_sums_in_parts(void **state)
+/* Sums so long that a few rows of src fill a second-level cache: as right as others, and a row alone has the same bits. */
+static void test_gemm_is_right_for_long_sums(void **state)
 {
     (void)state;
     if (test_lane_is("oclgrind") || test_lane_is("rusticl"))
@@ -356,7 +355,7 @@ static void test_gemm_makes_long_sums_in_parts(void **state)
     free_problem(&p);
 }
 
-/* Whole panels of columns, which are stored without a test, in row tiles and row-major. */
+/* Columns that fill their panels, in row tiles and row-major; the shapes' file has each n in one layout alone. */
 static void test_gemm_stores_whole_panels(void **state)
 {
     (void)state;
@@ -391,7 +390,7 @@ int main(void)
         cmocka_unit_test(test_gemm_picks_a_block),
         cmocka_unit_test(test_gemm_has_every_activation),
         cmocka_unit_test(test_gemm_rows_do_not_depend_on_the_batch),
-        cmocka_unit_test(test_gemm_makes_long_sums_in_parts),
+        cmocka_unit_test(test_gemm_is_right_for_long_sums),
         cmocka_unit_test(test_gemm_stores_whole_panels),
         cmocka_unit_test(test_gemm_takes_weights_in_parts),
     };
