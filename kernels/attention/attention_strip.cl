@@ -63,7 +63,7 @@ attention_pack__strip(__global const float *qkv, __global const int *panels, __g
     const int hidden = heads * HEAD_SIZE;
     __global const float *tokens = qkv + first * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
     __global float *keys = packed + KEYS_AT(head, panel), *values = packed + VALUES_AT(head, 0, panel);
-    const size_t block = VALUES_AT(head, 1, panel) - VALUES_AT(head, 0, panel);
+    const size_t part = (size_t)panel_count * (TILE_N * TILE_N);
     if (head + 1 < heads)
         for (int j = 0; j < count; j++) {
             fetch_head(tokens + j * KV_STEP + HEAD_SIZE);
@@ -85,7 +85,7 @@ attention_pack__strip(__global const float *qkv, __global const int *panels, __g
     for (int j = 0; j < TILE_N; j++)
         for (int c = 0; c < HEAD_SIZE; c += VEC_N) {
             const FLOATN value = j < count ? VLOADN(0, tokens + j * KV_STEP + hidden + c) : (FLOATN)(0.0f);
-            VSTOREN(value, 0, values + c / TILE_N * block + j * TILE_N + c % TILE_N);
+            VSTOREN(value, 0, values + c / TILE_N * part + j * TILE_N + c % TILE_N);
         }
 }
 
