@@ -332,7 +332,8 @@ static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
     free_problem(&p);
 }
 
-/* Sums so long that a few rows of src fill a second-level cache: as right as others, and a row alone has the same bits. */
+/* Sums so long that a few rows of src fill a second-level cache: as right as others, and a row alone has the same bits.
+ */
 static void test_gemm_is_right_for_long_sums(void **state)
 {
     (void)state;
