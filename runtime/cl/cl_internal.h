@@ -17,8 +17,9 @@ ob_status ob__cl_error_set(ob_error *err, cl_int code, const char *format, ...) 
 
 /* device_quirks.c: exceptions for drivers, each with its reason. */
 typedef enum ob__quirk {
-    OB__QUIRK_RETRY_BUILD = 1, /* a failed build may succeed the second time */
-    OB__QUIRK_TRY_PREFETCH = 2 /* __builtin_prefetch may be tried; elsewhere it can end the process */
+    OB__QUIRK_RETRY_BUILD = 1,  /* a failed build may succeed the second time */
+    OB__QUIRK_TRY_PREFETCH = 2, /* __builtin_prefetch may be tried; elsewhere it can end the process */
+    OB__QUIRK_KERNEL_LIMIT = 4  /* what it says of a kernel's largest work-group is wrong; the device's holds */
 } ob__quirk;
 unsigned ob__device_quirks(const ob_device_info *info);
 /* Names of the quirks in force, joined by ", ". */

@@ -24,6 +24,8 @@ ob_status ob_kernel_create(ob_program *program, const char *name, ob_kernel **ou
     if (clGetKernelWorkGroupInfo(kernel->kernel, device, CL_KERNEL_WORK_GROUP_SIZE, sizeof kernel->max_work_group,
                                  &kernel->max_work_group, NULL) != CL_SUCCESS)
         kernel->max_work_group = 1;
+    if ((program->ctx->device->quirks & OB__QUIRK_KERNEL_LIMIT) != 0)
+        kernel->max_work_group = program->ctx->device->info.max_work_group;
     if (clGetKernelWorkGroupInfo(kernel->kernel, device, CL_KERNEL_LOCAL_MEM_SIZE, sizeof kernel->static_local_bytes,
                                  &kernel->static_local_bytes, NULL) != CL_SUCCESS)
         kernel->static_local_bytes = 0;
