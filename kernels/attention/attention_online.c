@@ -5,6 +5,9 @@
 
 #include "attention_internal.h"
 #include "embedded_sources.h"
+#include "tile.h"
+
+#include <oberta/log.h>
 
 /* By queries of a work-group and head size (a fma is 2 flop; local memory is read in vectors, which lanes of the same
  * row or column share):
@@ -59,7 +62,7 @@ size_t ob__online_pick(const ob_device_info *device, const ob_attention_desc *de
 
 static const char *refuse(const ob_device_info *device, const ob_attention_desc *desc)
 {
-    if (device->type == OB_DEVICE_CPU && desc->variant != OB_ATTENTION_ONLINE)
+    if (ob__tile_suits(device) && desc->variant != OB_ATTENTION_ONLINE)
         return "it is for GPUs";
     if (desc->row_tile > 1)
         return "it writes plain rows";
@@ -87,24 +90,39 @@ static size_t strip_fields(const ob_attention *op)
     return ob__attention_is_cross(&op->desc) ? 5 : 3;
 }
 
-static ob_status create(ob_attention *op, ob_error *err)
+static ob_status build(ob_attention *op, ob_error *err)
 {
-    const ob_device_info *device = ob_context_device(op->ctx);
     const ob_source *const sources[] = {&ob_source_attention_online};
     ob_defines defines = OB_DEFINES_INIT;
     ob_program *program;
-    op->tile_m = ob__online_pick(device, &op->desc);
     ob__online_define(&op->desc, op->tile_m, &defines);
     if (ob_program_create(op->ctx, "attention_online", sources, 1, &defines, &program, err) != OB_OK)
         return ob_error_status(err);
     ob_status status = ob_kernel_create(program, "attention__online", &op->kernel, err);
     ob_program_destroy(program);
-    if (status != OB_OK)
-        return status;
-    size_t items = ob__online_items_n(op->desc.head_size) * ob__online_items_m(op->tile_m);
-    if (ob_kernel_max_work_group(op->kernel) < items)
-        return ob_error_set(err, OB_ERR_DEVICE, "attention with 'online' on '%s': work-group of %zu, it allows %zu",
-                            device->name, items, ob_kernel_max_work_group(op->kernel));
+    return status;
+}
+
+static ob_status create(ob_attention *op, ob_error *err)
+{
+    ob_device_info device = *ob_context_device(op->ctx);
+    size_t items, left;
+    do { /* A compiler may leave a kernel less than the device's largest work-group. */
+        op->tile_m = ob__online_pick(&device, &op->desc);
+        if (op->tile_m == 0)
+            return ob_error_set(err, OB_ERR_DEVICE, "attention with 'online' on '%s': its work-groups are too small",
+                                device.name);
+        ob_kernel_destroy(op->kernel);
+        op->kernel = NULL;
+        if (build(op, err) != OB_OK)
+            return ob_error_status(err);
+        items = ob__online_items_n(op->desc.head_size) * ob__online_items_m(op->tile_m);
+        left = ob_kernel_max_work_group(op->kernel);
+        if (left < items)
+            ob_log(OB_LOG_DEBUG, "attention", "online %zu: its work-group is %zu, the compiler leaves %zu", op->tile_m,
+                   items, left);
+        device.max_work_group = left;
+    } while (left < items);
     return ob__attention_reserve(op, strip_fields(op) * max_strips(op), 0, err);
 }
 

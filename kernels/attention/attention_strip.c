@@ -14,8 +14,8 @@ static size_t strip_bytes(const ob__tile *tile, const ob_attention_desc *desc)
 static const char *refuse(const ob_device_info *device, const ob_attention_desc *desc)
 {
     ob__tile tile = ob__tile_for(device);
-    if (device->type != OB_DEVICE_CPU)
-        return "it is for CPU devices";
+    if (desc->variant == OB_ATTENTION_STRIP ? device->type != OB_DEVICE_CPU : !ob__tile_suits(device))
+        return "it is for CPU devices with vectors";
     if (desc->head_size % (2 * tile.vector) != 0)
         return "the head size is not a multiple of the tile's width";
     if ((device->capabilities & OB_CAP_LONG_LOOPS) == 0)

@@ -7,6 +7,11 @@ static const struct {
     ob__tile tile;
 } tiles[] = {{16, {12, 16}}, {8, {6, 8}}, {0, {8, 4}}};
 
+bool ob__tile_suits(const ob_device_info *device)
+{
+    return device->type == OB_DEVICE_CPU && device->vector_width > 1;
+}
+
 ob__tile ob__tile_for(const ob_device_info *device)
 {
     size_t i = 0;

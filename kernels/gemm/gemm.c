@@ -114,7 +114,7 @@ void ob_gemm_destroy(ob_gemm *gemm)
 size_t ob_gemm_row_tile(const ob_context *ctx, ob_gemm_provider provider)
 {
     const ob_device_info *device = ob_context_device(ctx);
-    bool tiled = provider == OB_GEMM_TILE || (provider == OB_GEMM_AUTO && device->type == OB_DEVICE_CPU);
+    bool tiled = provider == OB_GEMM_TILE || (provider == OB_GEMM_AUTO && ob__tile_suits(device));
     return tiled ? ob__tile_for(device).rows : 1;
 }
 

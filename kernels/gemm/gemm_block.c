@@ -5,6 +5,7 @@
 
 #include "embedded_sources.h"
 #include "gemm_internal.h"
+#include "tile.h"
 
 #include <oberta/log.h>
 
@@ -111,7 +112,7 @@ static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc
 {
     if (desc->row_tile > 1)
         return "it reads plain rows";
-    if (device->type == OB_DEVICE_CPU && desc->provider != OB_GEMM_BLOCK)
+    if (ob__tile_suits(device) && desc->provider != OB_GEMM_BLOCK)
         return "its blocks are for GPUs";
     if (desc->k > MAX_K)
         return "k is above 240,000";

@@ -27,8 +27,8 @@ struct ob_layer_norm {
 
 static const char *refuse_vector(const ob_device_info *device, const ob_layer_norm_desc *desc)
 {
-    if (device->type != OB_DEVICE_CPU)
-        return "it is for CPU devices";
+    if (desc->variant == OB_LAYER_NORM_VECTOR ? device->type != OB_DEVICE_CPU : !ob__tile_suits(device))
+        return "it is for CPU devices with vectors";
     return desc->hidden_size < ob__tile_for(device).vector ? "the row is shorter than a vector" : NULL;
 }
 
