@@ -289,6 +289,29 @@ static void test_gemm_picks_a_block(void **state)
         assert_true(ob__gemm_variant_local_bytes(&ob__gemm_variants[i]) <= 16384);
 }
 
+/* Register tiles are for CPU devices with vectors; blocks for GPUs, and for CPU devices that make lanes of work-items.
+ */
+static void test_gemm_suits_the_device(void **state)
+{
+    (void)state;
+    const ob_gemm_desc desc = {.n = 768, .k = 768, .row_tile = 1};
+    ob_device_info device = {.type = OB_DEVICE_CPU,
+                             .vector_width = 16,
+                             .max_work_group = 1024,
+                             .max_work_items = {1024, 1024, 1024},
+                             .local_bytes = 32768};
+    assert_non_null(ob_gemm_refusal(&device, &desc, OB_GEMM_BLOCK));
+    device.vector_width = 1;
+    assert_null(ob_gemm_refusal(&device, &desc, OB_GEMM_BLOCK));
+    device.type = OB_DEVICE_GPU;
+    assert_null(ob_gemm_refusal(&device, &desc, OB_GEMM_BLOCK));
+    assert_non_null(ob_gemm_refusal(&device, &desc, OB_GEMM_TILE));
+    if (test_lane_is("pocl"))
+        assert_true(ob_gemm_row_tile(ctx, OB_GEMM_AUTO) > 1);
+    if (test_lane_is("rusticl"))
+        assert_int_equal(ob_gemm_row_tile(ctx, OB_GEMM_AUTO), 1);
+}
+
 static void test_gemm_has_every_activation(void **state)
 {
     (void)state;
@@ -389,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_gemm_blocks_agree_for_every_shape),
         cmocka_unit_test(test_gemm_keeps_half_weights),
         cmocka_unit_test(test_gemm_picks_a_block),
+        cmocka_unit_test(test_gemm_suits_the_device),
         cmocka_unit_test(test_gemm_has_every_activation),
         cmocka_unit_test(test_gemm_rows_do_not_depend_on_the_batch),
         cmocka_unit_test(test_gemm_is_right_for_long_sums),
