@@ -11,8 +11,8 @@ typedef struct ob__tile {
 } ob__tile;
 
 /* Whether the device wants such tiles: a CPU whose driver gives a work-item vectors. One that names a native width of 1
- * makes lanes of its work-items, as GPUs do, and is served like them (llvmpipe: ten times faster, and compiled in 43 s
- * instead of 185 s). */
+ * makes lanes of its work-items, as GPUs do, and is served like them (llvmpipe: seven to ten times faster, and compiled
+ * in 43 s instead of 185 s). */
 bool ob__tile_suits(const ob_device_info *device);
 ob__tile ob__tile_for(const ob_device_info *device);
 /* TILE_M, VEC_N, and HAS_PREFETCH where the device has it. */

@@ -14,7 +14,8 @@
 #define READ_SECONDS  0.3
 #define MIN_ROUNDS    3
 
-/* A server's third-level cache keeps half of 256 MiB from round to round: 34 to 42 GB/s where 512 MiB give 34. */
+/* A server's third-level cache keeps some of 256 MiB from round to round: 34 to 42 GB/s where 490 MB, which MAX_TURNS
+ * leaves to two cores, give 33 to 34. */
 #define MAX_READ_BYTES ((size_t)1024 << 20)
 #define READ_FACTOR    0x2545F491u
 
