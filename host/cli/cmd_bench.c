@@ -327,7 +327,7 @@ int cli_bench_main(cli_context *ctx, int argc, char **argv)
         {"once", 0, NULL, "no roof, one run a workload: how long a process takes to answer", NULL, &b.once, NULL, NULL},
         {"dump-hidden", 0, "FILE", "the first workload's last_hidden_state as safetensors; replaces FILE",
          &b.dump_hidden, NULL, NULL, NULL},
-        {"gemm", 0, "PROVIDER", "matrix products by auto, tile, block, clblast or ref", &b.gemm, NULL, NULL, NULL},
+        {"gemm", 0, "PROVIDER", "matrix products by auto, amx, tile, block, clblast or ref", &b.gemm, NULL, NULL, NULL},
     };
     size_t count;
     int status =

@@ -172,12 +172,9 @@ static ob_status run_shapes(ob__tune_run *run, table *t, ob_tune_result *results
 static ob_status check_providers(const ob_tune_options *options, ob_error *err)
 {
     for (size_t i = 0; i < options->provider_count; i++) {
-        int provider = OB_GEMM_REF;
-        while (provider <= OB_GEMM_BLOCK &&
-               strcmp(ob_gemm_provider_name((ob_gemm_provider)provider), options->providers[i]) != 0)
-            provider++;
-        if (provider > OB_GEMM_BLOCK)
-            return ob_error_set(err, OB_ERR_USAGE, "'%s': not one of tile, block, clblast, ref", options->providers[i]);
+        ob_gemm_provider provider;
+        if (!ob_gemm_provider_from_name(options->providers[i], &provider) || provider == OB_GEMM_AUTO)
+            return ob_error_set(err, OB_ERR_USAGE, "'%s': not one of " OB_GEMM_PROVIDER_NAMES, options->providers[i]);
     }
     return OB_OK;
 }

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROVIDERS      4
 #define MAX_CANDIDATES 32
 #define MIN_ROUNDS     3
 #define MAX_ROUNDS     9
@@ -102,7 +101,8 @@ static bool is_wanted(const shape *s, ob_gemm_provider provider)
 /* The default is what serves without a table. */
 static ob_status list_candidates(shape *s, ob_error *err)
 {
-    static const ob_gemm_provider providers[PROVIDERS] = {OB_GEMM_TILE, OB_GEMM_BLOCK, OB_GEMM_CLBLAST, OB_GEMM_REF};
+    static const ob_gemm_provider providers[] = {OB_GEMM_AMX, OB_GEMM_TILE, OB_GEMM_BLOCK, OB_GEMM_CLBLAST,
+                                                 OB_GEMM_REF};
     const ob_gemm_desc desc = {.n = s->n, .k = s->k, .row_tile = s->row_tile};
     ob_gemm *gemm;
     if (ob_gemm_create(s->run->ctx, &desc, &gemm, err) != OB_OK)
@@ -110,7 +110,7 @@ static ob_status list_candidates(shape *s, ob_error *err)
     ob_gemm_provider usual = ob_gemm_get_provider(gemm);
     ob_gemm_destroy(gemm);
     add_candidate(s, usual, 0);
-    for (size_t i = 0; i < PROVIDERS; i++) {
+    for (size_t i = 0; i < sizeof providers / sizeof *providers; i++) {
         if (!is_wanted(s, providers[i]))
             continue;
         if (providers[i] != usual)

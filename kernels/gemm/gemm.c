@@ -9,7 +9,8 @@
 #include <string.h>
 
 /* The first that accepts is taken. */
-static const ob__gemm_ops *const providers[] = {&ob__gemm_tile, &ob__gemm_block, &ob__gemm_clblast, &ob__gemm_ref};
+static const ob__gemm_ops *const providers[] = {&ob__gemm_amx, &ob__gemm_tile, &ob__gemm_block, &ob__gemm_clblast,
+                                               &ob__gemm_ref};
 #define PROVIDER_COUNT (sizeof providers / sizeof *providers)
 
 const char *ob_gemm_provider_name(ob_gemm_provider provider)
@@ -18,6 +19,16 @@ const char *ob_gemm_provider_name(ob_gemm_provider provider)
         if (providers[i]->provider == provider)
             return providers[i]->name;
     return "auto";
+}
+
+bool ob_gemm_provider_from_name(const char *name, ob_gemm_provider *out)
+{
+    for (int i = 0; i < OB_GEMM_PROVIDER_COUNT; i++)
+        if (strcmp(name, ob_gemm_provider_name((ob_gemm_provider)i)) == 0) {
+            *out = (ob_gemm_provider)i;
+            return true;
+        }
+    return false;
 }
 
 const ob__gemm_ops *ob__gemm_ops_at(size_t index)
@@ -53,8 +64,8 @@ static ob_status choose(ob_gemm *gemm, ob_error *err)
 void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const ob_source *sources[OB__GEMM_SOURCES],
                       ob_defines *defines)
 {
-    const ob_source *const all[OB__GEMM_SOURCES] = {&ob_source_erf,     &ob_source_tile,       &ob_source_rows,
-                                                    &ob_source_storage, &ob_source_activation, source};
+    const ob_source *const all[OB__GEMM_SOURCES] = {
+        &ob_source_erf, &ob_source_tile, &ob_source_rows, &ob_source_storage, &ob_source_activation, &ob_source_amx, source};
     memcpy(sources, all, sizeof all);
     ob_defines_int(defines, "ACTIVATION", (long)desc->activation);
     if (desc->residual)
@@ -114,7 +125,8 @@ void ob_gemm_destroy(ob_gemm *gemm)
 size_t ob_gemm_row_tile(const ob_context *ctx, ob_gemm_provider provider)
 {
     const ob_device_info *device = ob_context_device(ctx);
-    bool tiled = provider == OB_GEMM_TILE || (provider == OB_GEMM_AUTO && ob__tile_suits(device));
+    bool tiled =
+        provider == OB_GEMM_TILE || (provider == OB_GEMM_AUTO && ob__tile_suits(device) && !ob__amx_suits(device));
     return tiled ? ob__tile_for(device).rows : 1;
 }
 

@@ -51,14 +51,10 @@ ob_status ob_roberta_check(const ob_roberta_config *config, const ob_checkpoint 
 
 static ob_status parse_provider(const char *name, ob_gemm_provider *out, ob_error *err)
 {
-    static const ob_gemm_provider providers[] = {OB_GEMM_AUTO, OB_GEMM_TILE, OB_GEMM_BLOCK, OB_GEMM_CLBLAST,
-                                                 OB_GEMM_REF};
-    for (size_t i = 0; i < sizeof providers / sizeof *providers; i++)
-        if (strcmp(name, ob_gemm_provider_name(providers[i])) == 0) {
-            *out = providers[i];
-            return OB_OK;
-        }
-    return ob_error_set(err, OB_ERR_USAGE, "matrix products by '%s': not one of auto, tile, block, clblast, ref", name);
+    if (ob_gemm_provider_from_name(name, out))
+        return OB_OK;
+    return ob_error_set(err, OB_ERR_USAGE, "matrix products by '%s': not one of auto, " OB_GEMM_PROVIDER_NAMES,
+                        name);
 }
 
 static size_t min_size(size_t a, size_t b)

@@ -7,6 +7,7 @@
 #include "embedded_sources.h"
 
 #include <oberta/log.h>
+#include <oberta/processor.h>
 #include <string.h>
 
 #define PROBE_ITEMS 64
@@ -42,6 +43,11 @@ static bool subgroups_are_right(int i, float value)
 static bool prefetch_is_right(int i, float value)
 {
     return value == (float)i;
+}
+
+static bool amx_is_right(int i, float value)
+{
+    return value == 32.0f * (float)(i + 1);
 }
 
 static ob_status build_probe(ob_context *ctx, const char *define, ob_program **out, ob_error *err)
@@ -194,6 +200,9 @@ void ob_device_probe(ob_device *device)
                        OB_CAP_SUBGROUPS);
         if (device->info.type == OB_DEVICE_CPU && (device->quirks & OB__QUIRK_TRY_PREFETCH) != 0)
             probe_optional(ctx, NULL, "PROBE_PREFETCH", "probe_prefetch", prefetch_is_right, OB_CAP_PREFETCH);
+        if (device->info.type == OB_DEVICE_CPU && (device->quirks & OB__QUIRK_TRY_AMX) != 0 &&
+            ob_processor_permit_amx())
+            probe_optional(ctx, NULL, "PROBE_AMX", "probe_amx", amx_is_right, OB_CAP_AMX);
     } else {
         /* One line: the rest of a build log does not help somebody who reads a list of devices. */
         ob_strbuf_append(&device->why_not, err.text, strcspn(err.text, "\n"));

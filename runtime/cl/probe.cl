@@ -55,3 +55,30 @@ __kernel void probe_prefetch(__global float *out)
     out[i] = (float)i;
 }
 #endif
+
+#ifdef PROBE_AMX
+/* Ones (16, 32) times i + 1 (32, 16), both bfloat16: 32 (i + 1) everywhere. The instructions: kernels' common/amx.clh. */
+__kernel void probe_amx(__global float *out)
+{
+    const int i = (int)get_global_id(0);
+    uchar shape[64];
+    ushort ones[512], others[512];
+    float sums[256];
+    for (int t = 0; t < 64; t++)
+        shape[t] = t == 0 ? 1 : t >= 16 && t < 32 && t % 2 == 0 ? 64 : t >= 48 && t < 56 ? 16 : 0;
+    for (int t = 0; t < 512; t++) {
+        ones[t] = 0x3F80;
+        others[t] = (ushort)(as_uint((float)(i + 1)) >> 16);
+    }
+    __asm__ volatile(".byte 0xC4, 0xE2, 0x78, 0x49, 0x00"                         /* ldtilecfg (rax) */
+                     "\n\t.byte 0xC4, 0xE2, 0x7B, 0x49, 0xC0"                     /* tilezero tmm0 */
+                     "\n\t.byte 0xC4, 0xE2, 0x7B, 0x4B, 0x0C, 0x0A"               /* tileloadd (rdx + rcx), tmm1 */
+                     "\n\t.byte 0xC4, 0xE2, 0x7B, 0x4B, 0x14, 0x0E"               /* tileloadd (rsi + rcx), tmm2 */
+                     "\n\t.byte 0xC4, 0xE2, 0x6A, 0x5C, 0xC1"                     /* tdpbf16ps tmm2, tmm1, tmm0 */
+                     "\n\t.byte 0xC4, 0xE2, 0x7A, 0x4B, 0x04, 0x0F"               /* tilestored tmm0, (rdi + rcx) */
+                     "\n\t.byte 0xC4, 0xE2, 0x78, 0x49, 0xC0" ::"a"((ulong)shape) /* tilerelease */
+                     , "c"((ulong)64), "d"((ulong)ones), "S"((ulong)others), "D"((ulong)sums)
+                     : "memory");
+    out[i] = sums[i * 37 % 256];
+}
+#endif

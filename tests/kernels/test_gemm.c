@@ -142,7 +142,8 @@ static void check(const problem *p, const char *what, ob_activation activation, 
         }
 }
 
-static const ob_gemm_provider all[] = {OB_GEMM_REF, OB_GEMM_TILE, OB_GEMM_CLBLAST};
+static const ob_gemm_provider all[] = {OB_GEMM_REF, OB_GEMM_TILE, OB_GEMM_AMX, OB_GEMM_CLBLAST};
+#define ALL (sizeof all / sizeof *all)
 
 /* Calls `body` for each line of shapes/gemm.txt. */
 static void each_shape(void (*body)(size_t m, size_t n, size_t k))
@@ -158,12 +159,12 @@ static void each_shape(void (*body)(size_t m, size_t n, size_t k))
     fclose(file);
 }
 
-static size_t served[3];
+static size_t served[ALL];
 
 static void check_shape(size_t m, size_t n, size_t k)
 {
     problem p = make_problem(m, n, k);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < ALL; i++) {
         /* CLBlast under Oclgrind is not ours to check; on llvmpipe each of its shapes takes seconds. */
         if (all[i] == OB_GEMM_CLBLAST && (test_lane_is("oclgrind") || (test_lane_is("rusticl") && m * n * k > 100000)))
             continue;
@@ -179,9 +180,14 @@ static void test_gemm_is_right_for_every_shape(void **state)
 {
     (void)state;
     each_shape(check_shape);
-    printf("ref %zu, tile %zu, clblast %zu shapes; worst error %.0f %% of the bound\n", served[0], served[1], served[2],
-           worst * 100);
+    for (size_t i = 0; i < ALL; i++)
+        printf("%s %zu, ", ob_gemm_provider_name(all[i]), served[i]);
+    printf("shapes; worst error %.0f %% of the bound\n", worst * 100);
     assert_true(served[0] > 3);
+    bool has_amx = (ob_context_device(ctx)->capabilities & OB_CAP_AMX) != 0;
+    assert_true(has_amx ? served[2] == served[0] : served[2] == 0);
+    if (!has_amx)
+        printf("SKIPPED amx: this device has no matrix tiles of x86\n");
 }
 
 /* llvmpipe compiles the larger blocks for half a minute. */
@@ -255,8 +261,8 @@ static void test_gemm_keeps_half_weights(void **state)
         }
         free(q.weight);
     }
-    static const ob_gemm_provider others[] = {OB_GEMM_TILE, OB_GEMM_CLBLAST};
-    for (size_t i = 0; i < 2; i++)
+    static const ob_gemm_provider others[] = {OB_GEMM_TILE, OB_GEMM_AMX, OB_GEMM_CLBLAST};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         assert_false(run_way(&p, (way){others[i], true, 0, 0, false}, OB_ACT_NONE, false, 1, p.dst));
     free(again);
     free_problem(&p);
@@ -306,8 +312,16 @@ static void test_gemm_suits_the_device(void **state)
     device.type = OB_DEVICE_GPU;
     assert_null(ob_gemm_refusal(&device, &desc, OB_GEMM_BLOCK));
     assert_non_null(ob_gemm_refusal(&device, &desc, OB_GEMM_TILE));
+    /* With matrix tiles rows lie plainly, else in register tiles' rows. */
+    bool has_amx = (ob_context_device(ctx)->capabilities & OB_CAP_AMX) != 0;
     if (test_lane_is("pocl"))
-        assert_true(ob_gemm_row_tile(ctx, OB_GEMM_AUTO) > 1);
+        assert_true(ob_gemm_row_tile(ctx, OB_GEMM_TILE) > 1 && (ob_gemm_row_tile(ctx, OB_GEMM_AUTO) == 1) == has_amx);
+    assert_int_equal(ob_gemm_row_tile(ctx, OB_GEMM_AMX), 1);
+    device.capabilities = OB_CAP_AMX;
+    device.local_bytes = 256 << 10;
+    assert_non_null(ob_gemm_refusal(&device, &desc, OB_GEMM_AMX));
+    device.local_bytes = 512 << 10;
+    assert_null(ob_gemm_refusal(&device, &desc, OB_GEMM_AMX));
     if (test_lane_is("rusticl"))
         assert_int_equal(ob_gemm_row_tile(ctx, OB_GEMM_AUTO), 1);
 }
@@ -321,7 +335,7 @@ static void test_gemm_has_every_activation(void **state)
             run_way(&p, (way){OB_GEMM_BLOCK, false, OB__GEMM_VARIANT_COUNT, 1, false}, (ob_activation)a, false, 1,
                     p.dst))
             check(&p, "block", (ob_activation)a, false);
-    for (size_t i = 0; i < (test_lane_is("pocl") ? 3u : 2u); i++)
+    for (size_t i = 0; i < (test_lane_is("pocl") ? ALL : ALL - 1); i++) /* CLBlast is the last */
         for (int a = 0; a < OB_ACTIVATION_COUNT; a++)
             if (run(&p, all[i], (ob_activation)a, false, 1, p.dst))
                 check(&p, ob_gemm_provider_name(all[i]), (ob_activation)a, false);
@@ -336,6 +350,7 @@ static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
         skip();
     const way ways[] = {{OB_GEMM_REF, false, 0, 0, false},
                         {OB_GEMM_TILE, false, 0, 0, false},
+                        {OB_GEMM_AMX, false, 0, 0, false},
                         {OB_GEMM_CLBLAST, false, 0, 0, false},
                         {OB_GEMM_BLOCK, false, test_lane_is("rusticl") ? OB__GEMM_VARIANT_COUNT : 0, 0, false}};
     problem p = make_problem(29, 50, 96);
@@ -355,27 +370,75 @@ static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
     free_problem(&p);
 }
 
-/* Sums so long that a few rows of src fill a second-level cache: as right as others, and a row alone has the same bits.
- */
+/* Sums so long that a few rows of src fill a second-level cache, and more rows than a work-item takes: as right as others,
+ * and a row alone has the same bits. */
 static void test_gemm_is_right_for_long_sums(void **state)
 {
     (void)state;
+    static const ob_gemm_provider long_ones[] = {OB_GEMM_TILE, OB_GEMM_AMX};
+    static const size_t shapes[][3] = {{61, 64, 8200}, {300, 70, 1100}};
     if (test_lane_is("oclgrind") || test_lane_is("rusticl"))
         skip();
-    const way how = {OB_GEMM_TILE, false, 0, 0, true};
-    problem p = make_problem(61, 64, 8200);
-    assert_true(run_way(&p, how, OB_ACT_NONE, true, 1, p.dst));
-    check(&p, "tile", OB_ACT_NONE, true);
-    problem one = p;
-    one.m = 1;
-    one.dst = malloc((p.n + GUARD) * 4);
-    for (size_t row = 0; row < p.m; row += 12) {
-        one.src = p.src + row * p.k;
-        one.residual = p.residual + row * p.n;
-        assert_true(run_way(&one, how, OB_ACT_NONE, true, 1, one.dst));
-        assert_memory_equal(one.dst, p.dst + row * p.n, p.n * 4);
+    for (size_t i = 0; i < 4; i++) {
+        const size_t *shape = shapes[i / 2];
+        const way how = {long_ones[i % 2], false, 0, 0, true};
+        problem p = make_problem(shape[0], shape[1], shape[2]);
+        if (run_way(&p, how, OB_ACT_NONE, true, 1, p.dst)) {
+            check(&p, ob_gemm_provider_name(how.provider), OB_ACT_NONE, true);
+            problem one = p;
+            one.m = 1;
+            one.dst = malloc((p.n + GUARD) * 4);
+            for (size_t row = 0; row < p.m; row += 12) {
+                one.src = p.src + row * p.k;
+                one.residual = p.residual + row * p.n;
+                assert_true(run_way(&one, how, OB_ACT_NONE, true, 1, one.dst));
+                assert_memory_equal(one.dst, p.dst + row * p.n, p.n * 4);
+            }
+            free(one.dst);
+        }
+        free_problem(&p);
     }
-    free(one.dst);
+}
+
+/* Values of every size that activations and weights may have: the bound holds where parts of a float are subnormal, too. */
+static void test_gemm_is_right_for_values_of_every_size(void **state)
+{
+    (void)state;
+    problem p = make_problem(5, 33, test_lane_is("oclgrind") ? 20 : 100);
+    for (size_t i = 0; i < p.m * p.k; i++)
+        p.src[i] = ldexpf(p.src[i], (int)(i % 61) - 50);
+    for (size_t i = 0; i < p.n * p.k; i++)
+        p.weight[i] = ldexpf(p.weight[i], (int)(i % 37) - 30);
+    for (size_t i = 0; i < ALL - 1; i++)
+        if (run(&p, all[i], OB_ACT_NONE, false, 1, p.dst))
+            check(&p, ob_gemm_provider_name(all[i]), OB_ACT_NONE, false);
+    free_problem(&p);
+}
+
+/* A row that is not finite changes no other, though they share tiles. */
+static void test_gemm_keeps_rows_that_are_not_finite_apart(void **state)
+{
+    (void)state;
+    problem p = make_problem(7, 19, 24);
+    float *again = malloc((p.m * p.n + GUARD) * 4);
+    for (size_t i = 0; i < ALL - 1; i++) {
+        if (!run(&p, all[i], OB_ACT_NONE, true, 1, p.dst))
+            continue;
+        problem q = p;
+        q.src = malloc(p.m * p.k * 4);
+        memcpy(q.src, p.src, p.m * p.k * 4);
+        q.src[2 * p.k + 3] = NAN;
+        q.src[4 * p.k + 5] = INFINITY;
+        assert_true(run(&q, all[i], OB_ACT_NONE, true, 1, again));
+        for (size_t row = 0; row < p.m; row++)
+            for (size_t c = 0; c < p.n; c++)
+                if (row == 2 || row == 4)
+                    assert_false(isfinite(again[row * p.n + c]));
+                else
+                    assert_memory_equal(again + row * p.n + c, p.dst + row * p.n + c, 4);
+        free(q.src);
+    }
+    free(again);
     free_problem(&p);
 }
 
@@ -389,6 +452,8 @@ static void test_gemm_stores_whole_panels(void **state)
     for (int other = 0; other < 2; other++)
         if (run_way(&p, (way){OB_GEMM_TILE, false, 0, 0, other == 1}, OB_ACT_GELU, true, 1, p.dst))
             check(&p, "tile", OB_ACT_GELU, true);
+    if (run_way(&p, (way){OB_GEMM_AMX, false, 0, 0, false}, OB_ACT_GELU, true, 1, p.dst))
+        check(&p, "amx", OB_ACT_GELU, true);
     free_problem(&p);
 }
 
@@ -397,7 +462,7 @@ static void test_gemm_takes_weights_in_parts(void **state)
     (void)state;
     problem p = make_problem(5, 21, 16);
     float *again = malloc((p.m * p.n + GUARD) * 4);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < ALL - 1; i++)
         if (run(&p, all[i], OB_ACT_NONE, false, 1, p.dst) && run(&p, all[i], OB_ACT_NONE, false, 2, again))
             assert_memory_equal(p.dst, again, p.m * p.n * 4);
     free(again);
@@ -416,6 +481,8 @@ int main(void)
         cmocka_unit_test(test_gemm_has_every_activation),
         cmocka_unit_test(test_gemm_rows_do_not_depend_on_the_batch),
         cmocka_unit_test(test_gemm_is_right_for_long_sums),
+        cmocka_unit_test(test_gemm_is_right_for_values_of_every_size),
+        cmocka_unit_test(test_gemm_keeps_rows_that_are_not_finite_apart),
         cmocka_unit_test(test_gemm_stores_whole_panels),
         cmocka_unit_test(test_gemm_takes_weights_in_parts),
     };

@@ -3,7 +3,7 @@ install(TARGETS oberta_program RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(TARGETS oberta oberta_shared ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
                                      LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 # What is not installed is no API: these serve kernels and models alone.
-set(OBERTA_INTERNAL_HEADERS arena.h buffer.h cl_interop.h clock.h hash.h launch.h parallel.h program.h schedule.h)
+set(OBERTA_INTERNAL_HEADERS arena.h buffer.h cl_interop.h clock.h hash.h launch.h parallel.h processor.h program.h schedule.h)
 set(excluded "")
 foreach(header ${OBERTA_INTERNAL_HEADERS})
     list(APPEND excluded PATTERN "${header}" EXCLUDE)

@@ -22,10 +22,15 @@ typedef enum ob_gemm_provider {
     OB_GEMM_REF,
     OB_GEMM_TILE,
     OB_GEMM_CLBLAST,
-    OB_GEMM_BLOCK
+    OB_GEMM_BLOCK,
+    OB_GEMM_AMX,
+    OB_GEMM_PROVIDER_COUNT
 } ob_gemm_provider;
 
-const char *ob_gemm_provider_name(ob_gemm_provider provider); /* "auto", "ref", "tile", "clblast", "block" */
+const char *ob_gemm_provider_name(ob_gemm_provider provider); /* "auto", "ref", "tile", ... */
+/* False for a name that is none of these. */
+bool ob_gemm_provider_from_name(const char *name, ob_gemm_provider *out);
+#define OB_GEMM_PROVIDER_NAMES "amx, tile, block, clblast, ref" /* for messages; and "auto" where there is a choice */
 
 typedef struct ob_gemm_desc {
     size_t n, k;              /* > 0 */

@@ -27,7 +27,7 @@ typedef struct ob_roberta_options {
     size_t max_encoder_tokens; /* of a batch, for cross-attention; 0: none come */
     size_t max_encoder_length; /* the longest encoder sequence; 0: max_encoder_tokens */
     size_t top_k;     /* the most that a batch will ask for; more than OB_TOP_K_MAX is chosen on the host; 0: none */
-    const char *gemm; /* provider of matrix products: "auto", "tile", "block", "clblast", "ref" */
+    const char *gemm; /* provider of matrix products: "auto", "amx", "tile", "block", "clblast", "ref" */
 } ob_roberta_options;
 
 OB_API void ob_roberta_options_default(ob_roberta_options *options);

@@ -1,0 +1,107 @@
+/* The amx provider: how many rows and panels a work-item gets, and how much of k at a time. */
+#include "embedded_sources.h"
+#include "gemm_internal.h"
+#include "tile.h"
+
+/* Of gemm_amx.cl. */
+#define WIDE         32                      /* columns of a panel, rows of a block, k of a step */
+#define PARTS_BYTES  ((size_t)6 * 1024)      /* of 32 x 32 floats */
+#define SUMS_BYTES   ((size_t)4 * 1024)      /* of a block */
+#define MAX_CHUNK    32                      /* steps: 192 KiB for each block of rows, and for the panel */
+#define MAX_BLOCKS   4                       /* of rows: with the panel's they are 960 KiB of a second-level cache */
+#define MIN_PANELS   6                       /* of an item, which splits its rows of src anew: a tenth of its work, then */
+#define ALIGN_BYTES  ((size_t)64)
+
+typedef struct geometry {
+    size_t chunk, rows, panels; /* steps; rows and panels of an item */
+    size_t local_bytes;
+} geometry;
+
+static size_t ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* As few chunks as may be, of like length. */
+static size_t chunk_of(const ob_gemm_desc *desc)
+{
+    size_t steps = ceil_div(desc->k, WIDE);
+    return ceil_div(steps, ceil_div(steps, MAX_CHUNK));
+}
+
+static size_t local_bytes(const ob_gemm_desc *desc, size_t blocks, size_t panels)
+{
+    size_t chunk = chunk_of(desc);
+    size_t waiting = chunk * WIDE < desc->k ? blocks * panels : 1;
+    return blocks * chunk * PARTS_BYTES + (chunk + 1) * PARTS_BYTES + waiting * SUMS_BYTES + ALIGN_BYTES;
+}
+
+/* It changes who computes what, never the result. A panel is split once for an item's rows, so they should be many; its
+ * rows are split once for its panels. Drivers hand items to threads in pieces, so there should be several for each. */
+static geometry geometry_of(const ob_gemm *gemm, size_t m)
+{
+    const ob_device_info *device = ob_context_device(gemm->ctx);
+    size_t all_blocks = ceil_div(m, WIDE), all_panels = ceil_div(gemm->desc.n, WIDE);
+    size_t items = ceil_div(all_blocks, MAX_BLOCKS), wanted = 8 * (size_t)device->compute_units;
+    size_t blocks = ceil_div(all_blocks, items);
+    size_t panels = items < wanted ? ceil_div(all_panels, ceil_div(wanted, items)) : all_panels;
+    panels = smaller(all_panels, panels < MIN_PANELS ? MIN_PANELS : panels);
+    while (panels > 1 && local_bytes(&gemm->desc, blocks, panels) > device->local_bytes)
+        if (blocks > 1)
+            blocks--;
+        else
+            panels = (panels + 1) / 2;
+    return (geometry){chunk_of(&gemm->desc), blocks * WIDE, panels, local_bytes(&gemm->desc, blocks, panels)};
+}
+
+bool ob__amx_suits(const ob_device_info *device)
+{
+    const ob_gemm_desc longest = {.n = WIDE, .k = (size_t)2 * MAX_CHUNK * WIDE};
+    return (device->capabilities & OB_CAP_AMX) != 0 && local_bytes(&longest, 1, 1) <= device->local_bytes;
+}
+
+static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc)
+{
+    if (!ob__amx_suits(device))
+        return "the device has no matrix tiles of x86, or no local memory for their parts";
+    if (desc->half_weights)
+        return "it has no half weights";
+    return desc->row_tile > 1 ? "src lies in row tiles" : NULL;
+}
+
+static ob_status create(ob_gemm *gemm, ob_error *err)
+{
+    const ob_device_info *device = ob_context_device(gemm->ctx);
+    const ob__tile tile = ob__tile_for(device);
+    ob_defines defines = OB_DEFINES_INIT;
+    gemm->block = WIDE;
+    ob__tile_define(&tile, device, &defines);
+    return ob__gemm_build(gemm, &ob_source_gemm_amx, "gemm__amx", &defines, &gemm->kernel, err);
+}
+
+static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,
+                         const ob_buffer *residual, ob_buffer *dst, ob_error *err)
+{
+    const geometry g = geometry_of(gemm, m);
+    const ob_arg args[] = {ob_arg_buffer(src),
+                           ob_arg_buffer(weights->weight),
+                           ob_arg_buffer(weights->bias),
+                           ob_arg_buffer(residual),
+                           ob_arg_buffer(dst),
+                           ob_arg_local(g.local_bytes),
+                           ob_arg_i32((int32_t)m),
+                           ob_arg_i32((int32_t)gemm->desc.n),
+                           ob_arg_i32((int32_t)gemm->desc.k),
+                           ob_arg_i32((int32_t)g.rows),
+                           ob_arg_i32((int32_t)g.panels),
+                           ob_arg_i32((int32_t)g.chunk)};
+    const ob_ndrange range = {2, {ceil_div(ceil_div(gemm->desc.n, WIDE), g.panels), ceil_div(m, g.rows)}, {1, 1}};
+    return ob_kernel_enqueue(gemm->kernel, &range, args, sizeof args / sizeof *args, err);
+}
+
+const ob__gemm_ops ob__gemm_amx = {OB_GEMM_AMX, "amx", refuse, create, enqueue};
