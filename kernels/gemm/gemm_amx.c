@@ -27,18 +27,20 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* As few chunks as may be, of like length. */
-static size_t chunk_of(const ob_gemm_desc *desc)
+/* As few chunks as may be, of like length. One block of rows needs a panel's steps once, so they are not kept, and k is not
+ * cut while the rows' parts fit. */
+static size_t chunk_of(const ob_gemm_desc *desc, size_t blocks, uint64_t local_limit)
 {
     size_t steps = ceil_div(desc->k, WIDE);
+    if (blocks == 1 && (steps + 2) * PARTS_BYTES + SUMS_BYTES + ALIGN_BYTES <= local_limit)
+        return steps;
     return ceil_div(steps, ceil_div(steps, MAX_CHUNK));
 }
 
-static size_t local_bytes(const ob_gemm_desc *desc, size_t blocks, size_t panels)
+static size_t local_bytes(const ob_gemm_desc *desc, size_t blocks, size_t panels, size_t chunk)
 {
-    size_t chunk = chunk_of(desc);
-    size_t waiting = chunk * WIDE < desc->k ? blocks * panels : 1;
-    return blocks * chunk * PARTS_BYTES + (chunk + 1) * PARTS_BYTES + waiting * SUMS_BYTES + ALIGN_BYTES;
+    size_t kept = blocks > 1 ? chunk : 2, waiting = chunk * WIDE < desc->k ? blocks * panels : 1;
+    return (blocks * chunk + kept) * PARTS_BYTES + waiting * SUMS_BYTES + ALIGN_BYTES;
 }
 
 /* It changes who computes what, never the result. A panel is split once for an item's rows, so they should be many; its
@@ -47,22 +49,26 @@ static geometry geometry_of(const ob_gemm *gemm, size_t m)
 {
     const ob_device_info *device = ob_context_device(gemm->ctx);
     size_t all_blocks = ceil_div(m, WIDE), all_panels = ceil_div(gemm->desc.n, WIDE);
-    size_t items = ceil_div(all_blocks, MAX_BLOCKS), wanted = 8 * (size_t)device->compute_units;
+    size_t items = ceil_div(all_blocks, MAX_BLOCKS), wanted = 4 * (size_t)device->compute_units;
     size_t blocks = ceil_div(all_blocks, items);
     size_t panels = items < wanted ? ceil_div(all_panels, ceil_div(wanted, items)) : all_panels;
     panels = smaller(all_panels, panels < MIN_PANELS ? MIN_PANELS : panels);
-    while (panels > 1 && local_bytes(&gemm->desc, blocks, panels) > device->local_bytes)
+    for (;;) {
+        size_t chunk = chunk_of(&gemm->desc, blocks, device->local_bytes);
+        size_t bytes = local_bytes(&gemm->desc, blocks, panels, chunk);
+        if (bytes <= device->local_bytes || (blocks == 1 && panels == 1))
+            return (geometry){chunk, blocks * WIDE, panels, bytes};
         if (blocks > 1)
             blocks--;
         else
             panels = (panels + 1) / 2;
-    return (geometry){chunk_of(&gemm->desc), blocks * WIDE, panels, local_bytes(&gemm->desc, blocks, panels)};
+    }
 }
 
 bool ob__amx_suits(const ob_device_info *device)
 {
     const ob_gemm_desc longest = {.n = WIDE, .k = (size_t)2 * MAX_CHUNK * WIDE};
-    return (device->capabilities & OB_CAP_AMX) != 0 && local_bytes(&longest, 1, 1) <= device->local_bytes;
+    return (device->capabilities & OB_CAP_AMX) != 0 && local_bytes(&longest, 1, 1, MAX_CHUNK) <= device->local_bytes;
 }
 
 static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc)

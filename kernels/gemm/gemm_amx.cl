@@ -25,7 +25,10 @@ DEFINE_ERF(float16)
 #define WIDE      32         /* of a panel, a block's rows, a step's k */
 #define BLOCK     (6 * PART) /* uints: the parts of 32 x 32 floats, [half][part][16][16 pairs] */
 #define HALF      (3 * PART)
-#define AHEAD     1024       /* floats of the panel between fetch and split */
+#define STEP_FLOATS (WIDE * WIDE) /* of a panel */
+#ifndef FETCH_WEIGHT
+#define FETCH_WEIGHT PREFETCH_FAR
+#endif
 #define LINE      16         /* floats or uints in a cache line */
 #define BLOCK_ROW (WIDE * (int)sizeof(float))
 
@@ -92,8 +95,8 @@ void split_weights(__global const float *panel, const int left, __local uint *to
     ASSEMBLY("nop\n\tnop\n\tnop");
 #define SPLIT_ONE(i)                                                                                                   \
     if ((i) < 32) {                                                                                                    \
-        PREFETCH_NEAR(next_weight + AHEAD + (i)*WIDE)                                                                  \
-        PREFETCH_NEAR(next_weight + AHEAD + (i)*WIDE + LINE)                                                           \
+        FETCH_WEIGHT(fetched + (i) / 2 * LINE + (i) % 2 * 2 * STEP_FLOATS)                                             \
+        FETCH_WEIGHT(fetched + (i) / 2 * LINE + ((i) % 2 * 2 + 1) * STEP_FLOATS)                                       \
         SPLIT_WEIGHTS(next_weight, (i) % 16, (i) / 16 % 2, next)                                                       \
     } else {                                                                                                           \
         REST(i)                                                                                                        \
@@ -143,13 +146,19 @@ void split_weights(__global const float *panel, const int left, __local uint *to
     ROWS_LOW(MID) W(16) MULTIPLY_LOW(W, 17)                                                                            \
     LOAD_PANEL(MID, W, 19) MULTIPLY_LOW(W, 21)
 
-/* The steps of a chunk for one block. The first block of a panel splits it, one step ahead. */
+/* The steps of a chunk for one block. The first block of a panel splits it, one step ahead; the last one the first step of
+ * the next panel. */
 #define SUM_STEPS(STEP, SPLIT)                                                                                         \
     for (int s = 0; s < count; s++) {                                                                                  \
-        const bool splits = block == 0 && s + 1 < count;                                                               \
-        const int left = k - (first + s + 1) * WIDE;                                                                   \
-        __global const float *next_weight = weight_chunk + (size_t)(s + 1) * (WIDE * WIDE);                            \
-        __local uint *next = panel_parts + ((s + 1) & kept) * BLOCK;                                                   \
+        const bool ends = s + 1 == count, splits = ends ? block + 1 == blocks && panel + 1 < end_panel : block == 0;   \
+        const int at = ends ? 0 : s + 1, left = k - (first + at) * WIDE;                                               \
+        __global const float *next_weight = weight_chunk + (ends ? (size_t)k * WIDE : (size_t)at * STEP_FLOATS);       \
+        const int ahead = s + 5 - s % 4;                                                                               \
+        __global const float *fetched = weight_chunk + s % 4 * (4 * LINE * 4) +                                        \
+                                        (ahead < count ? 0 : (size_t)k * WIDE) +                                       \
+                                        (size_t)(ahead < count ? ahead : ahead - count) * STEP_FLOATS;                 \
+        turn ^= 1;                                                                                                     \
+        __local uint *next = panel_parts + (rows_per_item > WIDE ? at : turn) * BLOCK;                                           \
         if (splits && left >= WIDE) {                                                                                  \
             STEP(SPLIT)                                                                                                \
         } else {                                                                                                       \
@@ -194,8 +203,8 @@ void finish(__local float *sums, __global const float *bias, __global const floa
 }
 
 /* Global range: (ceil(panels / panels_per_item), ceil(m / rows_per_item)); rows_per_item is a multiple of 32, chunk counts
- * steps. Local memory, in KiB: 6 chunk for each 32 rows, 6 (chunk + 1), and 4 for each of the item's blocks where k is more
- * than a chunk, else 4; and 64 bytes to align it. */
+ * steps. Local memory, in KiB: 6 chunk for each 32 rows of an item, 6 chunk for a panel (12 where an item has 32 rows), and 4 for
+ * each of the item's blocks where k is more than a chunk, else 4; and 64 bytes to align it. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gemm__amx(__global const float *restrict src, __global const float *restrict weight, __global const float *restrict bias,
           __global const float *residual, __global float *dst, __local uint *local_memory, const int m, const int n,
@@ -207,8 +216,8 @@ gemm__amx(__global const float *restrict src, __global const float *restrict wei
     const int end_panel = min((n + WIDE - 1) / WIDE, first_panel + panels_per_item);
     __local uint *all_src_parts = (__local uint *)(((size_t)local_memory + 63) / 64 * 64);
     __local uint *panel_parts = all_src_parts + (size_t)rows_per_item / WIDE * chunk * BLOCK;
-    __local float *all_sums = (__local float *)(panel_parts + (size_t)(chunk + 1) * BLOCK);
-    const int kept = blocks > 1 ? -1 : 1; /* all steps of a panel for the next block, or two in turns */
+    __local float *all_sums = (__local float *)(panel_parts + (size_t)(rows_per_item > WIDE ? chunk : 2) * BLOCK);
+    int turn = 0; /* one block needs a panel's steps once, so two places serve it in turns */
     TILE_CONFIGURE_WHOLE()
     for (int first = 0; first < steps; first += chunk) {
         const int count = min(chunk, steps - first);
@@ -216,13 +225,15 @@ gemm__amx(__global const float *restrict src, __global const float *restrict wei
             for (int s = 0; s < count; s++)
                 split_src(src, begin + block * WIDE, end - 1, k, (first + s) * WIDE,
                           begin + block * WIDE + 16 < end ? 2 : 1, all_src_parts + ((size_t)block * count + s) * BLOCK);
+        __local uint *weight_parts = panel_parts;
+        turn = 0;
+        split_weights(weight + ((size_t)first_panel * k + (size_t)first * WIDE) * WIDE, k - first * WIDE, weight_parts);
         for (int panel = first_panel; panel < end_panel; panel++) {
             __global const float *weight_chunk = weight + ((size_t)panel * k + (size_t)first * WIDE) * WIDE;
-            split_weights(weight_chunk, k - first * WIDE, panel_parts);
             for (int block = 0; block < blocks; block++) {
                 const int row = begin + block * WIDE, rows = min(WIDE, end - row);
                 __global float *block_dst = dst + (size_t)row * n + panel * WIDE;
-                __local uint *src_parts = all_src_parts + (size_t)block * count * BLOCK, *weight_parts = panel_parts;
+                __local uint *src_parts = all_src_parts + (size_t)block * count * BLOCK;
                 __local float *sums =
                     all_sums + (steps > chunk ? ((panel - first_panel) * blocks + block) * (WIDE * WIDE) : 0);
                 if (first == 0) {
