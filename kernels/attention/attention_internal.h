@@ -12,10 +12,10 @@ struct ob_attention {
     ob_context *ctx;
     ob_attention_desc desc;
     const ob__attention_ops *ops;
-    ob_kernel *kernel, *keys_kernel; /* keys_kernel: strip only */
-    size_t tile_m, tile_n;           /* queries of a strip; keys of a panel, strip only */
+    ob_kernel *kernel, *keys_kernel; /* keys_kernel: strip and amx */
+    size_t tile_m, tile_n;           /* queries of a strip; keys of a panel, strip and amx */
     /* The work of the planned batch, host and device: */
-    int32_t *list;        /* ref: spans; strip: strips, then panels; online: strips */
+    int32_t *list;        /* ref: spans; strip and amx: strips, then panels; online: strips */
     size_t list_capacity; /* elements */
     ob_buffer *strips, *panels;
     size_t strip_count, panel_count; /* ref: strip_count is the number of tokens */
@@ -37,7 +37,7 @@ struct ob__attention_ops {
                          ob_buffer *workspace, ob_buffer *dst, ob_error *err);
 };
 
-extern const ob__attention_ops ob__attention_strip, ob__attention_online, ob__attention_ref;
+extern const ob__attention_ops ob__attention_amx, ob__attention_strip, ob__attention_online, ob__attention_ref;
 
 /* 1 / sqrt(head_size) */
 float ob__attention_scale(const ob_attention *op);

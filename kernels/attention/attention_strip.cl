@@ -12,38 +12,12 @@
  * without any key, which sees all of the sequence alike (op_attention.h). CROSS: qkv of the strips holds queries alone, that
  * of the panels keys and values. */
 
-#ifndef HEAD_SIZE
-#define HEAD_SIZE 64
-#endif
-/* Floats from a token to the next, and of the panels' tokens before their keys. */
-#ifdef CROSS
-#define Q_STEP     ((size_t)hidden)
-#define KV_STEP    ((size_t)2 * hidden)
-#define KEYS_FIRST 0
-#define FIELDS     6
-#else
-#define Q_STEP     ((size_t)3 * hidden)
-#define KV_STEP    ((size_t)3 * hidden)
-#define KEYS_FIRST hidden
-#define FIELDS     4
-#endif
-
 /* Where panels stand among `panel_count` of each head. */
 #define PANEL                        (TILE_N * HEAD_SIZE)
 #define KEYS_AT(head, panel)         (((size_t)(head) * panel_count + (panel)) * PANEL)
 #define VALUES_AT(head, part, panel)                                                                                   \
     ((size_t)heads * panel_count * PANEL +                                                                             \
      (((size_t)(head) * (HEAD_SIZE / TILE_N) + (part)) * panel_count + (panel)) * (TILE_N * TILE_N))
-
-/* Rows of qkv lie pages apart, so the hardware does not see which it will be asked for next: fetches one head's floats of
- * a row. */
-void fetch_head(__global const float *row);
-void fetch_head(__global const float *row)
-{
-#pragma unroll
-    for (int c = 0; c < HEAD_SIZE; c += 16)
-        PREFETCH_FAR(row + c)
-}
 
 /* Column c of VEC_N keys, zeros beyond the sequence. */
 #define KEY_x(i) key[i].x
@@ -144,16 +118,6 @@ attention_pack__strip(__global const float *qkv, __global const int *panels, __g
         STORE_FOURS(s##i##1 * (FLOATN)(inverse[i * 4]), to + VEC_N * ROW_TILE, 4 * ROW_TILE)                           \
     }
 
-/* -FLT_MAX for keys that are dropped. Clamped, so that nothing beyond the sequence is read. */
-FLOATN load_drop(__global const int *mask, const int j, const int length);
-FLOATN load_drop(__global const int *mask, const int j, const int length)
-{
-    float drop[VEC_N];
-    for (int l = 0; l < VEC_N; l++)
-        drop[l] = mask[min(j + l, length - 1)] == 0 ? -FLT_MAX : 0.0f;
-    return VLOADN(0, drop);
-}
-
 /* Turns the strip of scores into exponentials, relative to each row's maximum; 1 / (their sum) goes to `inverse`
  * (TILE_M, 4), four times for each row. */
 void softmax(__local float *strip, const int width, __local float *inverse);
@@ -184,23 +148,8 @@ void softmax(__local float *strip, const int width, __local float *inverse)
         VSTOREN((FLOATN)(1.0f) / SUM_FOURS(sums[p]), p, inverse);
 }
 
-#ifdef CAUSAL
-/* Keys that queries first .. first + rows - 1 need: those up to the last query, all where `first` sees none. */
-int seen_keys(__global const int *mask, const int masked, const int first, const int rows, const int length);
-int seen_keys(__global const int *mask, const int masked, const int first, const int rows, const int length)
-{
-    int kept = 0;
-    if (masked != 0)
-        while (kept <= first && mask[kept] == 0)
-            kept++;
-    return kept <= first ? first + rows : length;
-}
-#endif
-
-/* strips (count, FIELDS): first token and length of the sequence, first query in it, first panel of its keys, and with CROSS
- * where its keys begin and how many they are.
- * Local memory: TILE_M x (the longest sequence rounded up to TILE_N, and HEAD_SIZE, and 4). Global range: (count, heads), so
- * that strips of one sequence and head, which share its panels, follow each other. */
+/* strips (count, FIELDS): READ_STRIP. Local memory: TILE_M x (the longest sequence rounded up to TILE_N, and HEAD_SIZE, and 4).
+ * Global range: (count, heads), so that strips of one sequence and head, which share its panels, follow each other. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 attention__strip(__global const float *qkv, __global const float *packed, __global const int *strips,
                  __global const int *key_mask, const int masked, __global float *dst, __local float *local_memory,
@@ -208,26 +157,11 @@ attention__strip(__global const float *qkv, __global const float *packed, __glob
 {
     const int head = (int)get_global_id(1);
     __global const int *task = strips + FIELDS * get_global_id(0);
-    const int begin = task[0], length = task[1], first = task[2], panel = task[3];
     const int hidden = heads * HEAD_SIZE;
-    const int rows = min(TILE_M, length - first);
-#ifdef CROSS
-    const int key_begin = task[4], keys = task[5];
-#else
-    const int key_begin = begin, keys = length;
-#endif
-#ifdef CAUSAL
-    const int seen = seen_keys(key_mask + begin, masked, first, rows, length);
-#else
-    const int seen = keys;
-#endif
+    READ_STRIP(task, TILE_M)
     const int width = (seen + TILE_N - 1) / TILE_N * TILE_N;
     __local float *queries = local_memory, *inverse = queries + TILE_M * HEAD_SIZE, *strip = inverse + 4 * TILE_M;
-    if (get_global_id(0) + 1 < get_global_size(0)) {
-        const int next = task[FIELDS] + task[FIELDS + 2], next_rows = min(TILE_M, task[FIELDS + 1] - task[FIELDS + 2]);
-        for (int i = 0; i < next_rows; i++)
-            fetch_head(qkv + (next + i) * Q_STEP + head * HEAD_SIZE);
-    }
+    FETCH_NEXT_STRIP(task, TILE_M)
     for (int i = 0; i < TILE_M; i++) {
         __global const float *q = qkv + (begin + first + min(i, rows - 1)) * Q_STEP + head * HEAD_SIZE;
         for (int c = 0; c < HEAD_SIZE / 4; c++)

@@ -14,6 +14,7 @@
 
 const way ways[WAYS] = {{OB_ATTENTION_REF, 0, "ref"},
                         {OB_ATTENTION_STRIP, 0, "strip"},
+                        {OB_ATTENTION_AMX, 0, "amx"},
                         {OB_ATTENTION_ONLINE, 8, "online of 8 queries"},
                         {OB_ATTENTION_ONLINE, 16, "online of 16 queries"},
                         {OB_ATTENTION_ONLINE, 32, "online of 32 queries"}};
@@ -170,13 +171,15 @@ bool run_case(ob_context *ctx, const attention_case *c, const way *how)
     static ob_error err;
     ob_error_clear(&err);
     /* Heads of whole vectors also where the next matrix product wants its rows in tiles. */
-    bool tiled = how->variant != OB_ATTENTION_ONLINE && c->head_size % 32 == 0;
+    bool tiled = how->variant != OB_ATTENTION_ONLINE && how->variant != OB_ATTENTION_AMX && c->head_size % 32 == 0;
+    /* A device with matrix tiles wants its rows plain, yet has to know those of the others. */
+    bool has_amx = (ob_context_device(ctx)->capabilities & OB_CAP_AMX) != 0;
     ob_attention_desc desc = {.heads = c->heads,
                               .head_size = c->head_size,
                               .max_sequence = c->tokens,
                               .max_tokens = c->tokens,
                               .max_sequences = c->sequences,
-                              .row_tile = tiled ? ob_gemm_row_tile(ctx, OB_GEMM_AUTO) : 1,
+                              .row_tile = tiled ? ob_gemm_row_tile(ctx, has_amx ? OB_GEMM_TILE : OB_GEMM_AUTO) : 1,
                               .causal = c->kind == CASE_CAUSAL,
                               .max_cross_tokens = c->kind == CASE_CROSS ? c->key_tokens : 0,
                               .variant = how->variant,

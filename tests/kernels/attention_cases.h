@@ -27,7 +27,7 @@ typedef struct way {
     const char *name;
 } way;
 
-#define WAYS 5
+#define WAYS 6
 extern const way ways[WAYS];
 
 /* key_lengths: of CASE_CROSS, else NULL. Every number is random. */

@@ -14,7 +14,8 @@ typedef enum ob_attention_variant {
     OB_ATTENTION_AUTO,
     OB_ATTENTION_REF,
     OB_ATTENTION_STRIP,
-    OB_ATTENTION_ONLINE
+    OB_ATTENTION_ONLINE,
+    OB_ATTENTION_AMX
 } ob_attention_variant;
 
 typedef struct ob_attention_desc {
@@ -34,7 +35,7 @@ typedef struct ob_attention ob_attention;
 
 ob_status ob_attention_create(ob_context *ctx, const ob_attention_desc *desc, ob_attention **out, ob_error *err);
 void ob_attention_destroy(ob_attention *op);
-const char *ob_attention_variant_used(const ob_attention *op); /* "ref", "strip", "online" */
+const char *ob_attention_variant_used(const ob_attention *op); /* "ref", "strip", "online", "amx" */
 
 /* Device memory that enqueue needs as `workspace` for a batch of max_tokens, in bytes; may be 0. */
 size_t ob_attention_workspace_bytes(const ob_attention *op);
