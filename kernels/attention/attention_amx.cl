@@ -168,8 +168,8 @@ attention__amx(__global const float *qkv, __global const uint *packed, __global 
         MOVE_SUMS(TILE_STORE, scores, WIDE * 4)
         for (int i = 0; i < rows; i++) {
             __global float *to = dst + (size_t)(begin + first + i) * hidden + head * HEAD_SIZE + part * WIDE;
-            vstore16(vload16(2 * i, scores) * inverse[i], 0, to);
-            vstore16(vload16(2 * i + 1, scores) * inverse[i], 1, to);
+            STORE_FLOATS(vload16(2 * i, scores) * inverse[i], to)
+            STORE_FLOATS(vload16(2 * i + 1, scores) * inverse[i], to + 16)
         }
     }
     TILE_RELEASE()

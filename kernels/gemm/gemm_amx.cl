@@ -106,8 +106,8 @@ void finish(__local float *sums, __global const float *bias, __global const floa
         const float16 x0 = vload16(2 * i, sums) + bias0, x1 = vload16(2 * i + 1, sums) + bias1;
         const float16 y0 = ACTIVATE(float16, x0), y1 = ACTIVATE(float16, x1);
         if (columns == WIDE) {
-            vstore16(ADD_RESIDUAL(y0, at), 0, dst + at);
-            vstore16(ADD_RESIDUAL(y1, at + 16), 0, dst + at + 16);
+            STORE_FLOATS(ADD_RESIDUAL(y0, at), dst + at)
+            STORE_FLOATS(ADD_RESIDUAL(y1, at + 16), dst + at + 16)
             continue;
         }
         float row[WIDE];
