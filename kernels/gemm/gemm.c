@@ -117,6 +117,7 @@ void ob_gemm_destroy(ob_gemm *gemm)
     if (gemm == NULL)
         return;
     ob_kernel_destroy(gemm->kernel);
+    ob_buffer_destroy(gemm->tasks);
     for (size_t i = 0; i < OB__GEMM_VARIANT_COUNT; i++)
         ob_kernel_destroy(gemm->block_kernels[i]);
     ob_free(gemm);

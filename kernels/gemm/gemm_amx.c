@@ -11,6 +11,7 @@
 #define MAX_BLOCKS   4                       /* of rows: with the panel's they are 960 KiB of a second-level cache */
 #define MIN_PANELS   6                       /* of an item, which splits its rows of src anew: a tenth of its work, then */
 #define ALIGN_BYTES  ((size_t)64)
+#define ITEMS_PER_UNIT 2                     /* the first thread takes half of them */
 
 typedef struct geometry {
     size_t chunk, rows, panels; /* steps; rows and panels of an item */
@@ -87,6 +88,10 @@ static ob_status create(ob_gemm *gemm, ob_error *err)
     ob_defines defines = OB_DEFINES_INIT;
     gemm->block = WIDE;
     ob__tile_define(&tile, device, &defines);
+    const int32_t none[2] = {0, 0};
+    if (ob_buffer_create(gemm->ctx, sizeof none, "gemm tasks", &gemm->tasks, err) != OB_OK ||
+        ob_buffer_upload(gemm->tasks, 0, none, sizeof none, err) != OB_OK)
+        return ob_error_status(err);
     return ob__gemm_build(gemm, &ob_source_gemm_amx, "gemm__amx", &defines, &gemm->kernel, err);
 }
 
@@ -94,19 +99,23 @@ static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, co
                          const ob_buffer *residual, ob_buffer *dst, ob_error *err)
 {
     const geometry g = geometry_of(gemm, m);
+    size_t tasks = ceil_div(ceil_div(gemm->desc.n, WIDE), g.panels) * ceil_div(m, g.rows);
     const ob_arg args[] = {ob_arg_buffer(src),
                            ob_arg_buffer(weights->weight),
                            ob_arg_buffer(weights->bias),
                            ob_arg_buffer(residual),
                            ob_arg_buffer(dst),
                            ob_arg_local(g.local_bytes),
+                           ob_arg_buffer(gemm->tasks),
                            ob_arg_i32((int32_t)m),
                            ob_arg_i32((int32_t)gemm->desc.n),
                            ob_arg_i32((int32_t)gemm->desc.k),
                            ob_arg_i32((int32_t)g.rows),
                            ob_arg_i32((int32_t)g.panels),
-                           ob_arg_i32((int32_t)g.chunk)};
-    const ob_ndrange range = {2, {ceil_div(ceil_div(gemm->desc.n, WIDE), g.panels), ceil_div(m, g.rows)}, {1, 1}};
+                           ob_arg_i32((int32_t)g.chunk),
+                           ob_arg_i32((int32_t)tasks)};
+    const ob_ndrange range = {1, {smaller(tasks, ITEMS_PER_UNIT * (size_t)ob_context_device(gemm->ctx)->compute_units)},
+                              {1}};
     return ob_kernel_enqueue(gemm->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 

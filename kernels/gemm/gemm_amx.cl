@@ -3,7 +3,7 @@
  *     dst[i][j] = act(sum_k src[i][k] weight[j][k] + bias[j]) + residual[i][j]
  *
  * weight is packed in panels of 32 columns, [ceil(n / 32)][k][32], zeros beyond n, as for gemm_tile.cl; src, residual and
- * dst are row-major. A work-item does `rows_per_item` rows and `panels_per_item` panels. It first splits its rows of src
+ * dst are row-major. A task is `task_rows` rows and `task_panels` panels. It first splits its rows of src
  * into parts, in local memory; then it goes through a panel in steps of 32 k, splitting the panel once for all its rows. A
  * block of 32 x 32 sums is four tile registers, a step 24 products and 14 loads of tiles. In a step the pairs that stand
  * side by side are k and k + 16, so that a pair is two vectors of a row of src, and two rows of the panel.
@@ -74,7 +74,7 @@ void split_weights(__global const float *panel, const int left, __local uint *to
                                         (ahead < count ? 0 : (size_t)k * WIDE) +                                       \
                                         (size_t)(ahead < count ? ahead : ahead - count) * STEP_FLOATS;                 \
         turn ^= 1;                                                                                                     \
-        __local uint *next = panel_parts + (rows_per_item > WIDE ? at : turn) * BLOCK;                                           \
+        __local uint *next = panel_parts + (task_rows > WIDE ? at : turn) * BLOCK;                                           \
         if (splits && left >= WIDE) {                                                                                  \
             STEP(SPLIT)                                                                                                \
         } else {                                                                                                       \
@@ -118,23 +118,22 @@ void finish(__local float *sums, __global const float *bias, __global const floa
     }
 }
 
-/* Global range: (ceil(panels / panels_per_item), ceil(m / rows_per_item)); rows_per_item is a multiple of 32, chunk counts
- * steps. Local memory, in KiB: 6 chunk for each 32 rows of an item, 6 chunk for a panel (12 where an item has 32 rows), and 4 for
- * each of the item's blocks where k is more than a chunk, else 4; and 64 bytes to align it. */
-__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-gemm__amx(__global const float *restrict src, __global const float *restrict weight, __global const float *restrict bias,
-          __global const float *residual, __global float *dst, __local uint *local_memory, const int m, const int n,
-          const int k, const int rows_per_item, const int panels_per_item, const int chunk)
+/* Task `task` of a product: some of its rows and panels. */
+void multiply(__global const float *src, __global const float *weight, __global const float *bias,
+              __global const float *residual, __global float *dst, __local uint *local_memory, const int m, const int n,
+              const int k, const int task_rows, const int task_panels, const int chunk, const int task);
+void multiply(__global const float *src, __global const float *weight, __global const float *bias,
+              __global const float *residual, __global float *dst, __local uint *local_memory, const int m, const int n,
+              const int k, const int task_rows, const int task_panels, const int chunk, const int task)
 {
-    const int begin = (int)get_global_id(1) * rows_per_item, end = min(m, begin + rows_per_item);
+    const int all_panels = (n + WIDE - 1) / WIDE, across = (all_panels + task_panels - 1) / task_panels;
+    const int begin = task / across * task_rows, end = min(m, begin + task_rows);
     const int blocks = (end - begin + WIDE - 1) / WIDE, steps = (k + WIDE - 1) / WIDE;
-    const int first_panel = (int)get_global_id(0) * panels_per_item;
-    const int end_panel = min((n + WIDE - 1) / WIDE, first_panel + panels_per_item);
+    const int first_panel = task % across * task_panels, end_panel = min(all_panels, first_panel + task_panels);
     __local uint *all_src_parts = (__local uint *)(((size_t)local_memory + 63) / 64 * 64);
-    __local uint *panel_parts = all_src_parts + (size_t)rows_per_item / WIDE * chunk * BLOCK;
-    __local float *all_sums = (__local float *)(panel_parts + (size_t)(rows_per_item > WIDE ? chunk : 2) * BLOCK);
+    __local uint *panel_parts = all_src_parts + (size_t)task_rows / WIDE * chunk * BLOCK;
+    __local float *all_sums = (__local float *)(panel_parts + (size_t)(task_rows > WIDE ? chunk : 2) * BLOCK);
     int turn = 0; /* one block needs a panel's steps once, so two places serve it in turns */
-    TILE_CONFIGURE_WHOLE()
     for (int first = 0; first < steps; first += chunk) {
         const int count = min(chunk, steps - first);
         for (int block = 0; block < blocks; block++)
@@ -169,5 +168,22 @@ gemm__amx(__global const float *restrict src, __global const float *restrict wei
             }
         }
     }
+}
+
+/* Work-items take tasks, one after the other, until there are none: drivers hand the first thread half of all work-groups,
+ * and threads are not equally fast where others use the machine. tasks: the next one and how many work-items have ended, zeros
+ * before and after; task_rows is a multiple of 32, chunk counts steps. Global range: any. Local memory, in KiB: 6 chunk for each
+ * 32 rows of a task, 6 chunk for a panel (12 where a task has 32 rows), and 4 for each of the task's blocks where k is more than
+ * a chunk, else 4; and 64 bytes to align it. */
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+gemm__amx(__global const float *src, __global const float *weight, __global const float *bias,
+          __global const float *residual, __global float *dst, __local uint *local_memory, __global int *tasks, const int m,
+          const int n, const int k, const int task_rows, const int task_panels, const int chunk, const int task_count)
+{
+    TILE_CONFIGURE_WHOLE()
+    for (int task = atomic_inc(tasks); task < task_count; task = atomic_inc(tasks))
+        multiply(src, weight, bias, residual, dst, local_memory, m, n, k, task_rows, task_panels, chunk, task);
     TILE_RELEASE()
+    if (atomic_inc(tasks + 1) + 1 == (int)get_global_size(0))
+        tasks[0] = tasks[1] = 0;
 }

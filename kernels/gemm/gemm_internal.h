@@ -17,6 +17,7 @@ struct ob_gemm {
     ob_kernel *kernel; /* the product itself, or what follows a library's; block has its own */
     size_t block;      /* columns of a panel; 1: weights are plain row-major */
     size_t tile_m;     /* rows of a tile; 0 where there are no tiles */
+    ob_buffer *tasks;  /* of amx: how far its work-items are */
     ob_kernel *block_kernels[OB__GEMM_VARIANT_COUNT]; /* of block: those that were built, */
     unsigned built_blocks;                            /* one bit each, but for the tuned: */
     const ob_tuning_entry *tuned;                     /* what named the provider; NULL: its place in the list */
