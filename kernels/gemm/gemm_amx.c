@@ -40,7 +40,7 @@ static size_t chunk_of(const ob_gemm_desc *desc, size_t blocks, uint64_t local_l
 
 static size_t local_bytes(const ob_gemm_desc *desc, size_t blocks, size_t panels, size_t chunk)
 {
-    size_t kept = blocks > 1 ? chunk : 2, waiting = chunk * WIDE < desc->k ? blocks * panels : 1;
+    size_t kept = blocks > 1 && chunk > 2 ? chunk : 2, waiting = chunk * WIDE < desc->k ? blocks * panels : 1;
     return (blocks * chunk + kept) * PARTS_BYTES + waiting * SUMS_BYTES + ALIGN_BYTES;
 }
 

@@ -73,8 +73,8 @@ void split_weights(__global const float *panel, const int left, __local uint *to
         __global const float *fetched = weight_chunk + s % 4 * (4 * LINE * 4) +                                        \
                                         (ahead < count ? 0 : (size_t)k * WIDE) +                                       \
                                         (size_t)(ahead < count ? ahead : ahead - count) * STEP_FLOATS;                 \
-        turn ^= 1;                                                                                                     \
-        __local uint *next = panel_parts + (task_rows > WIDE ? at : turn) * BLOCK;                                           \
+        turn ^= splits;                                                                                                \
+        __local uint *next = panel_parts + (keeps ? at : turn) * BLOCK;                                                \
         if (splits && left >= WIDE) {                                                                                  \
             STEP(SPLIT)                                                                                                \
         } else {                                                                                                       \
@@ -132,8 +132,7 @@ void multiply(__global const float *src, __global const float *weight, __global 
     const int first_panel = task % across * task_panels, end_panel = min(all_panels, first_panel + task_panels);
     __local uint *all_src_parts = (__local uint *)(((size_t)local_memory + 63) / 64 * 64);
     __local uint *panel_parts = all_src_parts + (size_t)task_rows / WIDE * chunk * BLOCK;
-    __local float *all_sums = (__local float *)(panel_parts + (size_t)(task_rows > WIDE ? chunk : 2) * BLOCK);
-    int turn = 0; /* one block needs a panel's steps once, so two places serve it in turns */
+    __local float *all_sums = (__local float *)(panel_parts + (size_t)(task_rows > WIDE ? max(chunk, 2) : 2) * BLOCK);
     for (int first = 0; first < steps; first += chunk) {
         const int count = min(chunk, steps - first);
         for (int block = 0; block < blocks; block++)
@@ -142,7 +141,8 @@ void multiply(__global const float *src, __global const float *weight, __global 
                            end - begin - block * WIDE, k - (first + s) * WIDE, begin + block * WIDE + 16 < end ? 2 : 1,
                            all_src_parts + ((size_t)block * count + s) * BLOCK);
         __local uint *weight_parts = panel_parts;
-        turn = 0;
+        const bool keeps = task_rows > WIDE && count > 1; /* a panel's steps for further blocks; else two places in turns */
+        int turn = 0;
         split_weights(weight + ((size_t)first_panel * k + (size_t)first * WIDE) * WIDE, k - first * WIDE, weight_parts);
         for (int panel = first_panel; panel < end_panel; panel++) {
             __global const float *weight_chunk = weight + ((size_t)panel * k + (size_t)first * WIDE) * WIDE;
@@ -173,7 +173,7 @@ void multiply(__global const float *src, __global const float *weight, __global 
 /* Work-items take tasks, one after the other, until there are none: drivers hand the first thread half of all work-groups,
  * and threads are not equally fast where others use the machine. tasks: the next one and how many work-items have ended, zeros
  * before and after; task_rows is a multiple of 32, chunk counts steps. Global range: any. Local memory, in KiB: 6 chunk for each
- * 32 rows of a task, 6 chunk for a panel (12 where a task has 32 rows), and 4 for each of the task's blocks where k is more than
+ * 32 rows of a task, 6 chunk for a panel (12 at least, and where a task has 32 rows), and 4 for each of the task's blocks where k is more than
  * a chunk, else 4; and 64 bytes to align it. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gemm__amx(__global const float *src, __global const float *weight, __global const float *bias,

@@ -378,10 +378,11 @@ static void test_gemm_is_right_for_long_sums(void **state)
 {
     (void)state;
     static const ob_gemm_provider long_ones[] = {OB_GEMM_TILE, OB_GEMM_AMX};
-    static const size_t shapes[][3] = {{61, 64, 8200}, {300, 70, 1100}};
+    /* and of one and two steps of matrix tiles, several panels, and rows for several tasks */
+    static const size_t shapes[][3] = {{61, 64, 8200}, {300, 70, 1100}, {150, 250, 20}, {150, 250, 64}};
     if (test_lane_is("oclgrind") || test_lane_is("rusticl"))
         skip();
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 8; i++) {
         const size_t *shape = shapes[i / 2];
         const way how = {long_ones[i % 2], false, 0, 0, true};
         problem p = make_problem(shape[0], shape[1], shape[2]);
