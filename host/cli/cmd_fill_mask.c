@@ -297,7 +297,8 @@ int cli_fill_mask(cli_context *ctx, int argc, char **argv)
         {"targets", 't', "A,B,...", "only these tokens", &fill.targets, NULL, NULL, NULL},
         {"attention", 0, "FILE.html", "write a page that shows the attention maps", &fill.attention, NULL, NULL, NULL},
         {"profile", 0, NULL, "print the time of every kernel at the end", NULL, &fill.profile, NULL, NULL},
-        {"gemm", 0, "PROVIDER", "matrix products by auto, amx, tile, block, clblast or ref", &fill.gemm, NULL, NULL, NULL},
+        {"gemm", 0, "PROVIDER", "matrix products by auto, amx, tile, block, clblast or ref", &fill.gemm, NULL, NULL,
+         NULL},
     };
     size_t count;
     int status =

@@ -133,7 +133,8 @@ int cli_run(cli_context *ctx, int argc, char **argv)
          &run.override_count},
         {"check", 0, NULL, "validate the job, open the device, print the plan, and stop", NULL, &run.check, NULL, NULL},
         {"profile", 0, NULL, "print the time of every kernel at the end", NULL, &run.profile, NULL, NULL},
-        {"gemm", 0, "PROVIDER", "matrix products by auto, amx, tile, block, clblast or ref", &run.gemm, NULL, NULL, NULL},
+        {"gemm", 0, "PROVIDER", "matrix products by auto, amx, tile, block, clblast or ref", &run.gemm, NULL, NULL,
+         NULL},
     };
     size_t count;
     int status = cli_parse(ctx, cli_find_command("run"), options, sizeof options / sizeof *options, argc, argv, &count);

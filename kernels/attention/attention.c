@@ -7,7 +7,7 @@
 
 /* The first that accepts is taken. */
 static const ob__attention_ops *const variants[] = {&ob__attention_amx, &ob__attention_strip, &ob__attention_online,
-                                                   &ob__attention_ref};
+                                                    &ob__attention_ref};
 #define VARIANT_COUNT (sizeof variants / sizeof *variants)
 
 static ob_status choose(ob_attention *op, ob_error *err)

@@ -1,4 +1,5 @@
-/* The variants for CPU devices: strips of queries against panels of keys, in vector registers or in x86's matrix tiles. */
+/* The variants for CPU devices: strips of queries against panels of keys, in vector registers or in x86's matrix tiles.
+ */
 #include "attention_internal.h"
 #include "embedded_sources.h"
 #include "tile.h"
@@ -33,8 +34,8 @@ static size_t strip_bytes(const ob__tile *tile, const ob_attention_desc *desc)
 static size_t amx_strip_bytes(const ob_attention_desc *desc)
 {
     size_t keys = round_up(ob__attention_max_keys(desc), AMX_WIDE);
-    return (desc->head_size + keys) / AMX_WIDE * AMX_BLOCK_BYTES +
-           ((AMX_WIDE + 1) * keys + AMX_WIDE) * sizeof(float) + 64;
+    return (desc->head_size + keys) / AMX_WIDE * AMX_BLOCK_BYTES + ((AMX_WIDE + 1) * keys + AMX_WIDE) * sizeof(float) +
+           64;
 }
 
 static const char *refuse(const ob_device_info *device, const ob_attention_desc *desc)

@@ -10,7 +10,7 @@
 
 /* The first that accepts is taken. */
 static const ob__gemm_ops *const providers[] = {&ob__gemm_amx, &ob__gemm_tile, &ob__gemm_block, &ob__gemm_clblast,
-                                               &ob__gemm_ref};
+                                                &ob__gemm_ref};
 #define PROVIDER_COUNT (sizeof providers / sizeof *providers)
 
 const char *ob_gemm_provider_name(ob_gemm_provider provider)
@@ -65,7 +65,8 @@ void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const o
                       ob_defines *defines)
 {
     const ob_source *const all[OB__GEMM_SOURCES] = {
-        &ob_source_erf, &ob_source_tile, &ob_source_rows, &ob_source_storage, &ob_source_activation, &ob_source_amx, source};
+        &ob_source_erf,        &ob_source_tile, &ob_source_rows, &ob_source_storage,
+        &ob_source_activation, &ob_source_amx,  source};
     memcpy(sources, all, sizeof all);
     ob_defines_int(defines, "ACTIVATION", (long)desc->activation);
     if (desc->residual)

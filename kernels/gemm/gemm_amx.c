@@ -4,14 +4,14 @@
 #include "tile.h"
 
 /* Of gemm_amx.cl. */
-#define WIDE         32                      /* columns of a panel, rows of a block, k of a step */
-#define PARTS_BYTES  ((size_t)6 * 1024)      /* of 32 x 32 floats */
-#define SUMS_BYTES   ((size_t)4 * 1024)      /* of a block */
-#define MAX_CHUNK    32                      /* steps: 192 KiB for each block of rows, and for the panel */
-#define MAX_BLOCKS   4                       /* of rows: with the panel's they are 960 KiB of a second-level cache */
-#define MIN_PANELS   6                       /* of an item, which splits its rows of src anew: a tenth of its work, then */
-#define ALIGN_BYTES  ((size_t)64)
-#define ITEMS_PER_UNIT 2                     /* the first thread takes half of them */
+#define WIDE           32                 /* columns of a panel, rows of a block, k of a step */
+#define PARTS_BYTES    ((size_t)6 * 1024) /* of 32 x 32 floats */
+#define SUMS_BYTES     ((size_t)4 * 1024) /* of a block */
+#define MAX_CHUNK      32                 /* steps: 192 KiB for each block of rows, and for the panel */
+#define MAX_BLOCKS     4                  /* of rows: with the panel's they are 960 KiB of a second-level cache */
+#define MIN_PANELS     6                  /* of an item, which splits its rows of src anew: a tenth of its work, then */
+#define ALIGN_BYTES    ((size_t)64)
+#define ITEMS_PER_UNIT 2 /* the first thread takes half of them */
 
 typedef struct geometry {
     size_t chunk, rows, panels; /* steps; rows and panels of an item */
@@ -28,8 +28,8 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* As few chunks as may be, of like length. One block of rows needs a panel's steps once, so they are not kept, and k is not
- * cut while the rows' parts fit. */
+/* As few chunks as may be, of like length. One block of rows needs a panel's steps once, so they are not kept, and k is
+ * not cut while the rows' parts fit. */
 static size_t chunk_of(const ob_gemm_desc *desc, size_t blocks, uint64_t local_limit)
 {
     size_t steps = ceil_div(desc->k, WIDE);
@@ -114,8 +114,8 @@ static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, co
                            ob_arg_i32((int32_t)g.panels),
                            ob_arg_i32((int32_t)g.chunk),
                            ob_arg_i32((int32_t)tasks)};
-    const ob_ndrange range = {1, {smaller(tasks, ITEMS_PER_UNIT * (size_t)ob_context_device(gemm->ctx)->compute_units)},
-                              {1}};
+    const ob_ndrange range = {
+        1, {smaller(tasks, ITEMS_PER_UNIT * (size_t)ob_context_device(gemm->ctx)->compute_units)}, {1}};
     return ob_kernel_enqueue(gemm->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 

@@ -26,7 +26,7 @@ DEFINE_ERF(float16)
 #define SPLIT_WEIGHTS(from, i, h, to)                                                                                  \
     {                                                                                                                  \
         const float16 y0 = vload16(h, (from) + (i)*WIDE), y1 = vload16(h, (from) + ((i) + 16) * WIDE);                 \
-        SPLIT_PAIR(y0, y1, __local, (to) + (h)*HALF + (i)*16)                                                                   \
+        SPLIT_PAIR(y0, y1, __local, (to) + (h)*HALF + (i)*16)                                                          \
     }
 
 /* A whole step at once; zeros beyond the `left` rows of the panel. */
@@ -171,10 +171,11 @@ void multiply(__global const float *src, __global const float *weight, __global 
 }
 
 /* Work-items take tasks, one after the other, until there are none: drivers hand the first thread half of all work-groups,
- * and threads are not equally fast where others use the machine. tasks: the next one and how many work-items have ended, zeros
- * before and after; task_rows is a multiple of 32, chunk counts steps. Global range: any. Local memory, in KiB: 6 chunk for each
- * 32 rows of a task, 6 chunk for a panel (12 at least, and where a task has 32 rows), and 4 for each of the task's blocks where k is more than
- * a chunk, else 4; and 64 bytes to align it. */
+ * and threads are not equally fast where others use the machine. tasks: the next one and how many work-items have ended,
+ * zeros before and after; task_rows is a multiple of 32, chunk counts steps. Global range: any.
+ *
+ * Local memory, in KiB: 6 chunk for each 32 rows of a task; 6 chunk for a panel, but 12 at least, and where a task has 32
+ * rows; 4 for each of the task's blocks where k is more than a chunk, else 4; and 64 bytes to align it. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gemm__amx(__global const float *src, __global const float *weight, __global const float *bias,
           __global const float *residual, __global float *dst, __local uint *local_memory, __global int *tasks, const int m,

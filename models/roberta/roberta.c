@@ -53,8 +53,7 @@ static ob_status parse_provider(const char *name, ob_gemm_provider *out, ob_erro
 {
     if (ob_gemm_provider_from_name(name, out))
         return OB_OK;
-    return ob_error_set(err, OB_ERR_USAGE, "matrix products by '%s': not one of auto, " OB_GEMM_PROVIDER_NAMES,
-                        name);
+    return ob_error_set(err, OB_ERR_USAGE, "matrix products by '%s': not one of auto, " OB_GEMM_PROVIDER_NAMES, name);
 }
 
 static size_t min_size(size_t a, size_t b)

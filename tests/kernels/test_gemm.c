@@ -372,8 +372,8 @@ static void test_gemm_rows_do_not_depend_on_the_batch(void **state)
     free_problem(&p);
 }
 
-/* Sums so long that a few rows of src fill a second-level cache, and more rows than a work-item takes: as right as others,
- * and a row alone has the same bits. */
+/* Sums so long that a few rows of src fill a second-level cache, and more rows than a work-item takes: as right as
+ * others, and a row alone has the same bits. */
 static void test_gemm_is_right_for_long_sums(void **state)
 {
     (void)state;
@@ -403,7 +403,8 @@ static void test_gemm_is_right_for_long_sums(void **state)
     }
 }
 
-/* Values of every size that activations and weights may have: the bound holds where parts of a float are subnormal, too. */
+/* Values of every size that activations and weights may have: the bound holds where parts of a float are subnormal,
+ * too. */
 static void test_gemm_is_right_for_values_of_every_size(void **state)
 {
     (void)state;

@@ -22,7 +22,7 @@ typedef struct ob_attention_desc {
     size_t heads, head_size;
     size_t max_sequence;              /* the longest sequence that will ever be planned */
     size_t max_tokens, max_sequences; /* of a batch: sizes what plan needs on the device */
-    size_t row_tile;                  /* of dst: 1, or the device's own (ob_gemm_row_tile), which strip and ref can */
+    size_t row_tile;                  /* of dst: 1, or that of `tile` (ob_gemm_row_tile), which strip and ref can */
     bool causal;             /* query i sees keys j <= i alone: a later key gets -FLT_MAX added, as a dropped one */
     size_t max_cross_tokens; /* > 0: cross-attention, never causal; queries of one text, keys and values of another, so
                                 many at most of a batch */

@@ -3,12 +3,13 @@
  *     dst[i][j] = act(sum_k src[i][k] * weight[j][k] + bias[j]) + residual[i][j]      i < m, j < n
  *
  * src (m, k), weight (n, k) as checkpoints store it, bias (n), residual and dst (m, n), all float32, dense. src lies in
- * the row tiles (rows.h), residual and dst alike or row-major. Four providers do it: `tile` (register tiles, CPU
- * devices), `block` (local memory, GPUs), `clblast`, `ref` (plain, any device). The sum over k is done in an order that
- * depends on the provider and k alone, never on m: a row's bits are the same in every batch. All blocks of `block` add
- * in the order of k, one fma after the other, so they give the same bits; that is why a tuning table (tuning.h) may
- * name a variant for each class of m, but only one provider for a shape. Error bound of each: |error| <= 8 u sum_k |src
- * * weight| before the epilogue, u = 2^-24. */
+ * the row tiles (rows.h), residual and dst alike or row-major. Five providers do it: `amx` (x86's matrix tiles, float32
+ * by six products of bfloat16 parts), `tile` (register tiles, CPU devices), `block` (local memory, GPUs), `clblast`,
+ * `ref` (plain, any device). The sum over k is done in an order that depends on the provider and k alone, never on m: a
+ * row's bits are the same in every batch. All blocks of `block` add in the order of k, one fma after the other, so they
+ * give the same bits; that is why a tuning table (tuning.h) may name a variant for each class of m, but only one
+ * provider for a shape. Error bound of each: |error| <= 8 u sum_k |src
+ * * weight| before the epilogue, u = 2^-24; a value that is not finite makes its row NaN with `amx`. */
 #ifndef OBERTA_OP_GEMM_H
 #define OBERTA_OP_GEMM_H
 

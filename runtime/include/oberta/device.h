@@ -24,14 +24,14 @@ typedef enum ob_device_type {
 
 /* Capabilities which a selector may require. Each was probed on the device (compiled, run, answer checked), not taken
  * from the extension string. X(code, name) */
-#define OB_CAPABILITY_MAP(X)                                                                       \
-    X(OB_CAP_FP16, 0, "fp16")                                                                      \
-    X(OB_CAP_FP64, 1, "fp64")                                                                      \
-    X(OB_CAP_SUBGROUPS, 2, "subgroups")                                                            \
-    X(OB_CAP_LOCAL_MEMORY, 3, "local_memory") /* dedicated, not emulated in global memory */       \
-    X(OB_CAP_UNIFIED_MEMORY, 4, "unified_memory")                                                  \
-    X(OB_CAP_LONG_LOOPS, 5, "long_loops") /* a work-item may loop more than 65,535 times */        \
-    X(OB_CAP_FMA, 6, "fma")               /* fma() is at least as fast as a multiply and an add */ \
+#define OB_CAPABILITY_MAP(X)                                                                           \
+    X(OB_CAP_FP16, 0, "fp16")                                                                          \
+    X(OB_CAP_FP64, 1, "fp64")                                                                          \
+    X(OB_CAP_SUBGROUPS, 2, "subgroups")                                                                \
+    X(OB_CAP_LOCAL_MEMORY, 3, "local_memory") /* dedicated, not emulated in global memory */           \
+    X(OB_CAP_UNIFIED_MEMORY, 4, "unified_memory")                                                      \
+    X(OB_CAP_LONG_LOOPS, 5, "long_loops") /* a work-item may loop more than 65,535 times */            \
+    X(OB_CAP_FMA, 6, "fma")               /* fma() is at least as fast as a multiply and an add */     \
     X(OB_CAP_PREFETCH, 7, "prefetch")     /* __builtin_prefetch; tried where the driver survives it */ \
     X(OB_CAP_AMX, 8, "amx")               /* x86's matrix tiles by inline assembly; tried likewise */
 
