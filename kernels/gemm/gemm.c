@@ -64,9 +64,8 @@ static ob_status choose(ob_gemm *gemm, ob_error *err)
 void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const ob_source *sources[OB__GEMM_SOURCES],
                       ob_defines *defines)
 {
-    const ob_source *const all[OB__GEMM_SOURCES] = {
-        &ob_source_erf,        &ob_source_tile, &ob_source_rows, &ob_source_storage,
-        &ob_source_activation, &ob_source_amx,  source};
+    const ob_source *const all[OB__GEMM_SOURCES] = {&ob_source_erf,     &ob_source_tile,       &ob_source_rows,
+                                                    &ob_source_storage, &ob_source_activation, source};
     memcpy(sources, all, sizeof all);
     ob_defines_int(defines, "ACTIVATION", (long)desc->activation);
     if (desc->residual)

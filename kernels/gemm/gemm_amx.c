@@ -81,18 +81,32 @@ static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc
     return desc->row_tile > 1 ? "src lies in row tiles" : NULL;
 }
 
-static ob_status create(ob_gemm *gemm, ob_error *err)
+/* amx.clh holds assembly, which other programs must not see. */
+static ob_status build(ob_gemm *gemm, ob_error *err)
 {
     const ob_device_info *device = ob_context_device(gemm->ctx);
     const ob__tile tile = ob__tile_for(device);
+    const ob_source *sources[OB__GEMM_SOURCES + 1];
     ob_defines defines = OB_DEFINES_INIT;
-    gemm->block = WIDE;
+    ob_program *program;
     ob__tile_define(&tile, device, &defines);
+    ob__gemm_program(&gemm->desc, &ob_source_amx, sources, &defines);
+    sources[OB__GEMM_SOURCES] = &ob_source_gemm_amx;
+    if (ob_program_create(gemm->ctx, "gemm__amx", sources, OB__GEMM_SOURCES + 1, &defines, &program, err) != OB_OK)
+        return ob_error_status(err);
+    ob_status status = ob_kernel_create(program, "gemm__amx", &gemm->kernel, err);
+    ob_program_destroy(program);
+    return status;
+}
+
+static ob_status create(ob_gemm *gemm, ob_error *err)
+{
     const int32_t none[2] = {0, 0};
+    gemm->block = WIDE;
     if (ob_buffer_create(gemm->ctx, sizeof none, "gemm tasks", &gemm->tasks, err) != OB_OK ||
         ob_buffer_upload(gemm->tasks, 0, none, sizeof none, err) != OB_OK)
         return ob_error_status(err);
-    return ob__gemm_build(gemm, &ob_source_gemm_amx, "gemm__amx", &defines, &gemm->kernel, err);
+    return build(gemm, err);
 }
 
 static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,

@@ -56,7 +56,7 @@ bool ob__amx_suits(const ob_device_info *device);
 extern const ob__gemm_ops ob__gemm_amx, ob__gemm_tile, ob__gemm_block, ob__gemm_clblast, ob__gemm_ref;
 
 /* The program of a kernel file: the common headers before it, and the defines of epilogue and storage. */
-#define OB__GEMM_SOURCES 7
+#define OB__GEMM_SOURCES 6
 void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const ob_source *sources[OB__GEMM_SOURCES],
                       ob_defines *defines);
 /* Builds it and makes `kernel`. */
