@@ -38,13 +38,13 @@ typedef struct shape {
     size_t row_tile;                      /* how a model on this device lays src out; a candidate has to take it */
     candidate candidates[MAX_CANDIDATES]; /* the default first */
     size_t count;
-    size_t steps, step;                          /* of progress */
-    ob_gemm_weights *weights[OB_GEMM_BLOCK + 1]; /* by provider */
-    float *weight_rows, *bias, *src_rows;        /* (WEIGHT_ROWS, k), (n), (SRC_ROWS, k) */
-    ob_buffer *src, *dst;                        /* of the class at work */
+    size_t steps, step;                               /* of progress */
+    ob_gemm_weights *weights[OB_GEMM_PROVIDER_COUNT]; /* by provider */
+    float *weight_rows, *bias, *src_rows;             /* (WEIGHT_ROWS, k), (n), (SRC_ROWS, k) */
+    ob_buffer *src, *dst;                             /* of the class at work */
     size_t m;
-    float first[OB_GEMM_BLOCK + 1][SAMPLES]; /* what a provider gave first in this class */
-    bool has_first[OB_GEMM_BLOCK + 1];
+    float first[OB_GEMM_PROVIDER_COUNT][SAMPLES]; /* what a provider gave first in this class */
+    bool has_first[OB_GEMM_PROVIDER_COUNT];
 } shape;
 
 static const char *variant_name(const candidate *c)

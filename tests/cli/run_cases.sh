@@ -425,12 +425,12 @@ expect 0 'interrupted: [0-9] of 5 shapes' cat stopping.txt
 nothing_left '*.txt.*'
 expect 2 'not one of roberta-base' $program tune --shape bert
 expect 2 'not a number above 0' $program tune -m "$demo" --seconds 0
-expect 2 "'wgpu': not one of tile" $program tune -m "$demo" --gemm wgpu -o table.txt
+expect 2 "'wgpu.: not one of amx" $program tune -m "$demo" --gemm wgpu -o table.txt
 printf 'for i in <mask>(10):\n' >one.txt
 job tuned.yaml 'inputs: {path: one.txt}' 'output: {path: "-"}'
-sed 's/| tile |/| ref |/' table.txt >ref.txt
+sed -E 's/[|] (tile|amx) [|]/| ref |/' table.txt >ref.txt
 expect 0 'by ref.txt:[0-9]+' env OBERTA_TUNING=ref.txt $program run -vv tuned.yaml
-sed 's/| tile |/| warp |/' table.txt >warp.txt
+sed -E 's/[|] (tile|amx) [|]/| warp |/' table.txt >warp.txt
 expect 0 "not 'warp': this build does not know it" env OBERTA_TUNING=warp.txt $program run -v tuned.yaml
 printf 'oberta-tuning 1\n# fine\na | b\n' >bad.txt
 expect 2 'OBERTA_TUNING: bad.txt:3: 2 fields' env OBERTA_TUNING=bad.txt $program run tuned.yaml
