@@ -1,5 +1,6 @@
 /* The variants for CPU devices: strips of queries against panels of keys, in vector registers or in x86's matrix tiles.
  */
+#include "amx.h"
 #include "attention_internal.h"
 #include "embedded_sources.h"
 #include "tile.h"
@@ -14,9 +15,6 @@ static const kind by_vectors = {"attention_strip", "attention__strip", "attentio
                                 &ob_source_attention_strip};
 static const kind by_tiles = {"attention_amx", "attention__amx", "attention_pack__amx", &ob_source_amx,
                               &ob_source_attention_amx};
-
-#define AMX_WIDE        32                 /* queries of a strip, keys of a panel */
-#define AMX_BLOCK_BYTES ((size_t)6 * 1024) /* the parts of 32 x 32 floats */
 
 static size_t round_up(size_t count, size_t to)
 {
@@ -33,9 +31,9 @@ static size_t strip_bytes(const ob__tile *tile, const ob_attention_desc *desc)
 /* Parts of queries and exponentials; scores, what is added to each key's, and a factor for each row. */
 static size_t amx_strip_bytes(const ob_attention_desc *desc)
 {
-    size_t keys = round_up(ob__attention_max_keys(desc), AMX_WIDE);
-    return (desc->head_size + keys) / AMX_WIDE * AMX_BLOCK_BYTES + ((AMX_WIDE + 1) * keys + AMX_WIDE) * sizeof(float) +
-           64;
+    size_t keys = round_up(ob__attention_max_keys(desc), OB__AMX_WIDE);
+    return (desc->head_size + keys) / OB__AMX_WIDE * OB__AMX_PARTS_BYTES +
+           ((OB__AMX_WIDE + 1) * keys + OB__AMX_WIDE) * sizeof(float) + OB__AMX_ALIGN_BYTES;
 }
 
 static const char *refuse(const ob_device_info *device, const ob_attention_desc *desc)
@@ -54,7 +52,7 @@ static const char *refuse_amx(const ob_device_info *device, const ob_attention_d
 {
     if ((device->capabilities & OB_CAP_AMX) == 0)
         return "the device has no matrix tiles of x86";
-    if (desc->head_size % AMX_WIDE != 0)
+    if (desc->head_size % OB__AMX_WIDE != 0)
         return "the head size is not a multiple of 32";
     if (desc->row_tile > 1)
         return "dst lies in row tiles";
@@ -112,7 +110,7 @@ static ob_status create(ob_attention *op, ob_error *err)
 
 static ob_status create_amx(ob_attention *op, ob_error *err)
 {
-    return create_kind(op, &by_tiles, AMX_WIDE, AMX_WIDE, err);
+    return create_kind(op, &by_tiles, OB__AMX_WIDE, OB__AMX_WIDE, err);
 }
 
 /* Keys and values, */
@@ -124,7 +122,7 @@ static size_t workspace_bytes(const ob_attention *op)
 /* and their parts. */
 static size_t workspace_bytes_amx(const ob_attention *op)
 {
-    return max_panels(op) * 2 * op->desc.heads * (op->desc.head_size / AMX_WIDE) * AMX_BLOCK_BYTES;
+    return max_panels(op) * 2 * op->desc.heads * (op->desc.head_size / OB__AMX_WIDE) * OB__AMX_PARTS_BYTES;
 }
 
 static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,

@@ -1,17 +1,13 @@
 /* The amx provider: how many rows and panels a work-item gets, and how much of k at a time. */
+#include "amx.h"
 #include "embedded_sources.h"
 #include "gemm_internal.h"
 #include "tile.h"
 
-/* Of gemm_amx.cl. */
-#define WIDE           32                 /* columns of a panel, rows of a block, k of a step */
-#define PARTS_BYTES    ((size_t)6 * 1024) /* of 32 x 32 floats */
-#define SUMS_BYTES     ((size_t)4 * 1024) /* of a block */
-#define MAX_CHUNK      32                 /* steps: 192 KiB for each block of rows, and for the panel */
-#define MAX_BLOCKS     4                  /* of rows: with the panel's they are 960 KiB of a second-level cache */
-#define MIN_PANELS     6                  /* of an item, which splits its rows of src anew: a tenth of its work, then */
-#define ALIGN_BYTES    ((size_t)64)
-#define ITEMS_PER_UNIT 2 /* the first thread takes half of them */
+#define MAX_CHUNK      32 /* steps: 192 KiB for each block of rows, and for the panel */
+#define MAX_BLOCKS     4  /* of rows: with the panel's they are 960 KiB of a second-level cache */
+#define MIN_PANELS     6  /* of a task, which splits its rows of src anew: a tenth of its work, then */
+#define ITEMS_PER_UNIT 2  /* the first thread takes half of them */
 
 typedef struct geometry {
     size_t chunk, rows, panels; /* steps; rows and panels of an item */
@@ -32,16 +28,16 @@ static size_t smaller(size_t a, size_t b)
  * not cut while the rows' parts fit. */
 static size_t chunk_of(const ob_gemm_desc *desc, size_t blocks, uint64_t local_limit)
 {
-    size_t steps = ceil_div(desc->k, WIDE);
-    if (blocks == 1 && (steps + 2) * PARTS_BYTES + SUMS_BYTES + ALIGN_BYTES <= local_limit)
+    size_t steps = ceil_div(desc->k, OB__AMX_WIDE);
+    if (blocks == 1 && (steps + 2) * OB__AMX_PARTS_BYTES + OB__AMX_SUMS_BYTES + OB__AMX_ALIGN_BYTES <= local_limit)
         return steps;
     return ceil_div(steps, ceil_div(steps, MAX_CHUNK));
 }
 
 static size_t local_bytes(const ob_gemm_desc *desc, size_t blocks, size_t panels, size_t chunk)
 {
-    size_t kept = blocks > 1 && chunk > 2 ? chunk : 2, waiting = chunk * WIDE < desc->k ? blocks * panels : 1;
-    return (blocks * chunk + kept) * PARTS_BYTES + waiting * SUMS_BYTES + ALIGN_BYTES;
+    size_t kept = blocks > 1 && chunk > 2 ? chunk : 2, waiting = chunk * OB__AMX_WIDE < desc->k ? blocks * panels : 1;
+    return (blocks * chunk + kept) * OB__AMX_PARTS_BYTES + waiting * OB__AMX_SUMS_BYTES + OB__AMX_ALIGN_BYTES;
 }
 
 /* It changes who computes what, never the result. A panel is split once for an item's rows, so they should be many; its
@@ -49,7 +45,7 @@ static size_t local_bytes(const ob_gemm_desc *desc, size_t blocks, size_t panels
 static geometry geometry_of(const ob_gemm *gemm, size_t m)
 {
     const ob_device_info *device = ob_context_device(gemm->ctx);
-    size_t all_blocks = ceil_div(m, WIDE), all_panels = ceil_div(gemm->desc.n, WIDE);
+    size_t all_blocks = ceil_div(m, OB__AMX_WIDE), all_panels = ceil_div(gemm->desc.n, OB__AMX_WIDE);
     size_t items = ceil_div(all_blocks, MAX_BLOCKS), wanted = 4 * (size_t)device->compute_units;
     size_t blocks = ceil_div(all_blocks, items);
     size_t panels = items < wanted ? ceil_div(all_panels, ceil_div(wanted, items)) : all_panels;
@@ -58,7 +54,7 @@ static geometry geometry_of(const ob_gemm *gemm, size_t m)
         size_t chunk = chunk_of(&gemm->desc, blocks, device->local_bytes);
         size_t bytes = local_bytes(&gemm->desc, blocks, panels, chunk);
         if (bytes <= device->local_bytes || (blocks == 1 && panels == 1))
-            return (geometry){chunk, blocks * WIDE, panels, bytes};
+            return (geometry){chunk, blocks * OB__AMX_WIDE, panels, bytes};
         if (blocks > 1)
             blocks--;
         else
@@ -68,7 +64,7 @@ static geometry geometry_of(const ob_gemm *gemm, size_t m)
 
 bool ob__amx_suits(const ob_device_info *device)
 {
-    const ob_gemm_desc longest = {.n = WIDE, .k = (size_t)2 * MAX_CHUNK * WIDE};
+    const ob_gemm_desc longest = {.n = OB__AMX_WIDE, .k = (size_t)2 * MAX_CHUNK * OB__AMX_WIDE};
     return (device->capabilities & OB_CAP_AMX) != 0 && local_bytes(&longest, 1, 1, MAX_CHUNK) <= device->local_bytes;
 }
 
@@ -102,7 +98,7 @@ static ob_status build(ob_gemm *gemm, ob_error *err)
 static ob_status create(ob_gemm *gemm, ob_error *err)
 {
     const int32_t none[2] = {0, 0};
-    gemm->block = WIDE;
+    gemm->block = OB__AMX_WIDE;
     if (ob_buffer_create(gemm->ctx, sizeof none, "gemm tasks", &gemm->tasks, err) != OB_OK ||
         ob_buffer_upload(gemm->tasks, 0, none, sizeof none, err) != OB_OK)
         return ob_error_status(err);
@@ -113,7 +109,7 @@ static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, co
                          const ob_buffer *residual, ob_buffer *dst, ob_error *err)
 {
     const geometry g = geometry_of(gemm, m);
-    size_t tasks = ceil_div(ceil_div(gemm->desc.n, WIDE), g.panels) * ceil_div(m, g.rows);
+    size_t tasks = ceil_div(ceil_div(gemm->desc.n, OB__AMX_WIDE), g.panels) * ceil_div(m, g.rows);
     const ob_arg args[] = {ob_arg_buffer(src),
                            ob_arg_buffer(weights->weight),
                            ob_arg_buffer(weights->bias),

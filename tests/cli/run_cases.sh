@@ -425,7 +425,7 @@ expect 0 'interrupted: [0-9] of 5 shapes' cat stopping.txt
 nothing_left '*.txt.*'
 expect 2 'not one of roberta-base' $program tune --shape bert
 expect 2 'not a number above 0' $program tune -m "$demo" --seconds 0
-expect 2 "'wgpu.: not one of amx" $program tune -m "$demo" --gemm wgpu -o table.txt
+expect 2 "'wgpu': not one of amx" $program tune -m "$demo" --gemm wgpu -o table.txt
 printf 'for i in <mask>(10):\n' >one.txt
 job tuned.yaml 'inputs: {path: one.txt}' 'output: {path: "-"}'
 sed -E 's/[|] (tile|amx) [|]/| ref |/' table.txt >ref.txt
