@@ -18,9 +18,10 @@ static const struct {
      * (rusticl in Mesa 22.3). These compile with clang for the host's own processor. */
     {"Portable Computing Language", OB__QUIRK_TRY_PREFETCH, "prefetch", "clang's prefetch may be tried"},
     {"Intel(R) OpenCL", OB__QUIRK_TRY_PREFETCH, "prefetch", "clang's prefetch may be tried"},
-    /* Kernels are compiled with clang for the host's own processor, inline assembly and all (3.1 to 6.0). Intel's
-     * runtime refuses it, translators to SPIR-V may end the process at it. */
+    /* Kernels are compiled with clang for the host's own processor, inline assembly and all (PoCL 3.1 to 6.0, Intel's
+     * runtime 2026.22). Other translators to SPIR-V may end the process at it. */
     {"Portable Computing Language", OB__QUIRK_TRY_AMX, "amx", "inline assembly for the host's processor may be tried"},
+    {"Intel(R) OpenCL", OB__QUIRK_TRY_AMX, "amx", "inline assembly for the host's processor may be tried"},
     /* CL_KERNEL_WORK_GROUP_SIZE is 32 for every kernel, also for one that demands 64 and then runs with them. Seen in
      * Mesa 22.3. */
     {"rusticl", OB__QUIRK_KERNEL_LIMIT, "kernel_limit", "a kernel's largest work-group is the device's"},

@@ -57,6 +57,11 @@ __kernel void probe_prefetch(__global float *out)
 #endif
 
 #ifdef PROBE_AMX
+#ifdef __x86_64__
+#define IN(letter, name, x) #letter((ulong)(x))
+#else /* Intel's runtime compiles for SPIR first: it knows no register, and hands on what stands here as it is */
+#define IN(letter, name, x) "{" #name "}"((ulong)(x))
+#endif
 /* Ones (16, 32) times i + 1 (32, 16), both bfloat16: 32 (i + 1) everywhere. The instructions: kernels' common/amx.clh. */
 __kernel void probe_amx(__global float *out)
 {
@@ -76,8 +81,8 @@ __kernel void probe_amx(__global float *out)
                      "\n\t.byte 0xC4, 0xE2, 0x7B, 0x4B, 0x14, 0x0E"               /* tileloadd (rsi + rcx), tmm2 */
                      "\n\t.byte 0xC4, 0xE2, 0x6A, 0x5C, 0xC1"                     /* tdpbf16ps tmm2, tmm1, tmm0 */
                      "\n\t.byte 0xC4, 0xE2, 0x7A, 0x4B, 0x04, 0x0F"               /* tilestored tmm0, (rdi + rcx) */
-                     "\n\t.byte 0xC4, 0xE2, 0x78, 0x49, 0xC0" ::"a"((ulong)shape) /* tilerelease */
-                     , "c"((ulong)64), "d"((ulong)ones), "S"((ulong)others), "D"((ulong)sums)
+                     "\n\t.byte 0xC4, 0xE2, 0x78, 0x49, 0xC0" /* tilerelease */
+                     ::IN(a, rax, shape), IN(c, rcx, 64), IN(d, rdx, ones), IN(S, rsi, others), IN(D, rdi, sums)
                      : "memory");
     out[i] = sums[i * 37 % 256];
 }
