@@ -6,11 +6,14 @@
 
 #define MAX_CHUNK      32 /* steps: 192 KiB for each block of rows, and for the panel */
 #define MAX_BLOCKS     4  /* of rows: with the panel's they are 960 KiB of a second-level cache */
-#define MIN_PANELS     6  /* of a task, which splits its rows of src anew: a tenth of its work, then */
+#define MAX_SUMS       96 /* blocks of sums that wait, 384 KiB */
+#define MIN_PANELS     6  /* of a task that splits its rows of src anew: a tenth of its work, then */
 #define ITEMS_PER_UNIT 2  /* the first thread takes half of them */
 
 typedef struct geometry {
-    size_t chunk, rows, panels; /* steps; rows and panels of an item */
+    size_t chunk;       /* steps */
+    size_t rows;        /* of a group */
+    size_t least, most; /* panels of a task */
     size_t local_bytes;
 } geometry;
 
@@ -40,25 +43,24 @@ static size_t local_bytes(const ob_gemm_desc *desc, size_t blocks, size_t panels
     return (blocks * chunk + kept) * OB__AMX_PARTS_BYTES + waiting * OB__AMX_SUMS_BYTES + OB__AMX_ALIGN_BYTES;
 }
 
-/* It changes who computes what, never the result. A panel is split once for an item's rows, so they should be many; its
- * rows are split once for its panels. Drivers hand items to threads in pieces, so there should be several for each. */
+/* It changes who computes what, never the result. A panel is split once for a group's rows, so they should be many. Rows
+ * whose parts are one chunk are split once for all tasks of their group, which may then be small. */
 static geometry geometry_of(const ob_gemm *gemm, size_t m)
 {
     const ob_device_info *device = ob_context_device(gemm->ctx);
-    size_t all_blocks = ceil_div(m, OB__AMX_WIDE), all_panels = ceil_div(gemm->desc.n, OB__AMX_WIDE);
-    size_t items = ceil_div(all_blocks, MAX_BLOCKS), wanted = 4 * (size_t)device->compute_units;
-    size_t blocks = ceil_div(all_blocks, items);
-    size_t panels = items < wanted ? ceil_div(all_panels, ceil_div(wanted, items)) : all_panels;
-    panels = smaller(all_panels, panels < MIN_PANELS ? MIN_PANELS : panels);
+    size_t all_blocks = ceil_div(m, OB__AMX_WIDE), panels = ceil_div(gemm->desc.n, OB__AMX_WIDE);
+    size_t blocks = ceil_div(all_blocks, ceil_div(all_blocks, MAX_BLOCKS));
     for (;;) {
         size_t chunk = chunk_of(&gemm->desc, blocks, device->local_bytes);
-        size_t bytes = local_bytes(&gemm->desc, blocks, panels, chunk);
+        bool whole = chunk * OB__AMX_WIDE >= gemm->desc.k;
+        size_t least = whole ? 1 : smaller(panels, MIN_PANELS), most = whole ? panels : smaller(panels, MAX_SUMS / blocks);
+        size_t bytes = local_bytes(&gemm->desc, blocks, most, chunk);
         if (bytes <= device->local_bytes || (blocks == 1 && panels == 1))
-            return (geometry){chunk, blocks * OB__AMX_WIDE, panels, bytes};
-        if (blocks > 1)
-            blocks--;
-        else
+            return (geometry){chunk, blocks * OB__AMX_WIDE, least, most, bytes};
+        if (panels > MIN_PANELS || blocks == 1)
             panels = (panels + 1) / 2;
+        else
+            blocks--;
     }
 }
 
@@ -109,7 +111,7 @@ static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, co
                          const ob_buffer *residual, ob_buffer *dst, ob_error *err)
 {
     const geometry g = geometry_of(gemm, m);
-    size_t tasks = ceil_div(ceil_div(gemm->desc.n, OB__AMX_WIDE), g.panels) * ceil_div(m, g.rows);
+    size_t tasks = ceil_div(gemm->desc.n, OB__AMX_WIDE * g.least) * ceil_div(m, g.rows);
     const ob_arg args[] = {ob_arg_buffer(src),
                            ob_arg_buffer(weights->weight),
                            ob_arg_buffer(weights->bias),
@@ -121,9 +123,9 @@ static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, co
                            ob_arg_i32((int32_t)gemm->desc.n),
                            ob_arg_i32((int32_t)gemm->desc.k),
                            ob_arg_i32((int32_t)g.rows),
-                           ob_arg_i32((int32_t)g.panels),
                            ob_arg_i32((int32_t)g.chunk),
-                           ob_arg_i32((int32_t)tasks)};
+                           ob_arg_i32((int32_t)g.least),
+                           ob_arg_i32((int32_t)g.most)};
     const ob_ndrange range = {
         1, {smaller(tasks, ITEMS_PER_UNIT * (size_t)ob_context_device(gemm->ctx)->compute_units)}, {1}};
     return ob_kernel_enqueue(gemm->kernel, &range, args, sizeof args / sizeof *args, err);

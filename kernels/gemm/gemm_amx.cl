@@ -3,7 +3,7 @@
  *     dst[i][j] = act(sum_k src[i][k] weight[j][k] + bias[j]) + residual[i][j]
  *
  * weight is packed in panels of 32 columns, [ceil(n / 32)][k][32], zeros beyond n, as for gemm_tile.cl; src, residual and
- * dst are row-major. A task is `task_rows` rows and `task_panels` panels. It first splits its rows of src
+ * dst are row-major. A task is some panels of a group of rows. It first splits its rows of src
  * into parts, in local memory; then it goes through a panel in steps of 32 k, splitting the panel once for all its rows. A
  * block of 32 x 32 sums is four tile registers, a step 24 products and 14 loads of tiles. In a step the pairs that stand
  * side by side are k and k + 16, so that a pair is two vectors of a row of src, and two rows of the panel.
@@ -63,15 +63,22 @@ void split_weights(__global const float *panel, const int left, __local uint *to
 #define SPLIT_TWO(i) SPLIT_ONE(2 * (i)) SPLIT_ONE(2 * (i) + 1)
 
 /* The steps of a chunk for one block. The first block of a panel splits it, one step ahead; the last one the first step of
- * the next panel. */
+ * the panel that follows, if one does. Where that is another task's, the task is taken late: nobody sits on it. */
 #define SUM_STEPS(STEP, SPLIT)                                                                                         \
     for (int s = 0; s < count; s++) {                                                                                  \
-        const bool ends = s + 1 == count, splits = ends ? block + 1 == blocks && panel + 1 < end_panel : block == 0;   \
+        if (s == takes_at) {                                                                                           \
+            task = take(tasks, all_panels, panels, least, most);                                                       \
+            follows = task.x < all_panels && task.x / panels == group;                                                 \
+            following = weight + (size_t)(task.x % panels) * k * WIDE;                                                 \
+            if (blocks > 1)                                                                                            \
+                for (int line = 0; line < STEP_FLOATS; line += LINE)                                                   \
+                    PREFETCH_FAR(following + line)                                                                     \
+        }                                                                                                              \
+        const bool ends = s + 1 == count, splits = ends ? block + 1 == blocks && follows : block == 0;                 \
         const int at = ends ? 0 : s + 1, left = k - (first + at) * WIDE;                                               \
-        __global const float *next_weight = weight_chunk + (ends ? (size_t)k * WIDE : (size_t)at * STEP_FLOATS);       \
+        __global const float *next_weight = ends ? following : weight_chunk + (size_t)at * STEP_FLOATS;                \
         const int ahead = s + 5 - s % 4;                                                                               \
-        __global const float *fetched = weight_chunk + s % 4 * (4 * LINE * 4) +                                        \
-                                        (ahead < count ? 0 : (size_t)k * WIDE) +                                       \
+        __global const float *fetched = (ahead < count ? weight_chunk : following) + s % 4 * (4 * LINE * 4) +          \
                                         (size_t)(ahead < count ? ahead : ahead - count) * STEP_FLOATS;                 \
         turn ^= splits;                                                                                                \
         __local uint *next = panel_parts + (keeps ? at : turn) * BLOCK;                                                \
@@ -85,6 +92,8 @@ void split_weights(__global const float *panel, const int left, __local uint *to
         src_parts += BLOCK;                                                                                            \
         weight_parts = next;                                                                                           \
     }
+/* The step in which fetching reaches the panel that follows. */
+#define FIRST_AHEAD(count) ((count) < 6 ? 0 : ((count)-2) / 4 * 4)
 
 #ifdef RESIDUAL
 #define ADD_RESIDUAL(y, at) ((y) + vload16(0, residual + (at)))
@@ -118,72 +127,93 @@ void finish(__local float *sums, __global const float *bias, __global const floa
     }
 }
 
-/* Task `task` of a product: some of its rows and panels. */
-void multiply(__global const float *src, __global const float *weight, __global const float *bias,
-              __global const float *residual, __global float *dst, __local uint *local_memory, const int m, const int n,
-              const int k, const int task_rows, const int task_panels, const int chunk, const int task);
-void multiply(__global const float *src, __global const float *weight, __global const float *bias,
-              __global const float *residual, __global float *dst, __local uint *local_memory, const int m, const int n,
-              const int k, const int task_rows, const int task_panels, const int chunk, const int task)
+/* A task: some panels, numbers x to y - 1, of all panels of one group of rows after those of the other. It is a share of
+ * what is left, so that work-items end together: drivers hand the first thread half of all work-groups, and threads are not
+ * equally fast where others use the machine. x is all_panels where nothing is left. */
+int2 take(volatile __global int *tasks, const int all_panels, const int panels, const int least, const int most);
+int2 take(volatile __global int *tasks, const int all_panels, const int panels, const int least, const int most)
 {
-    const int all_panels = (n + WIDE - 1) / WIDE, across = (all_panels + task_panels - 1) / task_panels;
-    const int begin = task / across * task_rows, end = min(m, begin + task_rows);
-    const int blocks = (end - begin + WIDE - 1) / WIDE, steps = (k + WIDE - 1) / WIDE;
-    const int first_panel = task % across * task_panels, end_panel = min(all_panels, first_panel + task_panels);
-    __local uint *all_src_parts = (__local uint *)(((size_t)local_memory + 63) / 64 * 64);
-    __local uint *panel_parts = all_src_parts + (size_t)task_rows / WIDE * chunk * BLOCK;
-    __local float *all_sums = (__local float *)(panel_parts + (size_t)(task_rows > WIDE ? max(chunk, 2) : 2) * BLOCK);
-    for (int first = 0; first < steps; first += chunk) {
-        const int count = min(chunk, steps - first);
-        for (int block = 0; block < blocks; block++)
-            for (int s = 0; s < count; s++)
-                split_rows(src + (size_t)(begin + block * WIDE) * k + (first + s) * WIDE, (size_t)k,
-                           end - begin - block * WIDE, k - (first + s) * WIDE, begin + block * WIDE + 16 < end ? 2 : 1,
-                           all_src_parts + ((size_t)block * count + s) * BLOCK);
-        __local uint *weight_parts = panel_parts;
-        const bool keeps = task_rows > WIDE && count > 1; /* a panel's steps for further blocks; else two places in turns */
-        int turn = 0;
-        split_weights(weight + ((size_t)first_panel * k + (size_t)first * WIDE) * WIDE, k - first * WIDE, weight_parts);
-        for (int panel = first_panel; panel < end_panel; panel++) {
-            __global const float *weight_chunk = weight + ((size_t)panel * k + (size_t)first * WIDE) * WIDE;
-            for (int block = 0; block < blocks; block++) {
-                const int row = begin + block * WIDE, rows = min(WIDE, end - row);
-                __global float *block_dst = dst + (size_t)row * n + panel * WIDE;
-                __local uint *src_parts = all_src_parts + (size_t)block * count * BLOCK;
-                __local float *sums =
-                    all_sums + (steps > chunk ? ((panel - first_panel) * blocks + block) * (WIDE * WIDE) : 0);
-                if (first == 0) {
-                    CLEAR_SUMS_TILES()
-                } else {
-                    MOVE_SUMS(TILE_LOAD, sums, BLOCK_ROW)
-                }
-                if (rows > 16)
-                    SUM_STEPS(STEP, SPLIT_ONE)
-                else
-                    SUM_STEPS(STEP_LOW, SPLIT_TWO)
-                MOVE_SUMS(TILE_STORE, sums, BLOCK_ROW)
-                if (first + count == steps)
-                    finish(sums, bias + panel * WIDE, residual + (size_t)row * n + panel * WIDE,
-                           block_dst, rows, min(WIDE, n - panel * WIDE), n);
-            }
-        }
-    }
+    int first = *tasks, seen, end;
+    do {
+        const int share = clamp((all_panels - first) / (int)get_global_size(0), least, most);
+        end = min(first + share, first / panels * panels + panels);
+        seen = first;
+        first = atomic_cmpxchg(tasks, seen, min(end, all_panels));
+    } while (first != seen);
+    return (int2)(first, end);
 }
 
-/* Work-items take tasks, one after the other, until there are none: drivers hand the first thread half of all work-groups,
- * and threads are not equally fast where others use the machine. tasks: the next one and how many work-items have ended,
- * zeros before and after; task_rows is a multiple of 32, chunk counts steps. Global range: any.
+/* Work-items take tasks, one after the other, until there are none. The parts of a group's rows serve further tasks of it,
+ * where k is one chunk. tasks: the next panel and how many work-items have ended, zeros before and after; group_rows is a
+ * multiple of 32, chunk counts steps; a task has `least` to `most` panels. Global range: any.
  *
- * Local memory, in KiB: 6 chunk for each 32 rows of a task; 6 chunk for a panel, but 12 at least, and where a task has 32
- * rows; 4 for each of the task's blocks where k is more than a chunk, else 4; and 64 bytes to align it. */
+ * Local memory, in KiB: 6 chunk for each 32 rows of a group; 6 chunk for a panel, but 12 at least, and where a group has 32
+ * rows; 4 for each 32 rows and panel of a task where k is more than a chunk, else 4; and 64 bytes to align it. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gemm__amx(__global const float *src, __global const float *weight, __global const float *bias,
           __global const float *residual, __global float *dst, __local uint *local_memory, __global int *tasks, const int m,
-          const int n, const int k, const int task_rows, const int task_panels, const int chunk, const int task_count)
+          const int n, const int k, const int group_rows, const int chunk, const int least, const int most)
 {
+    const int panels = (n + WIDE - 1) / WIDE, all_panels = (m + group_rows - 1) / group_rows * panels;
+    const int steps = (k + WIDE - 1) / WIDE;
+    __local uint *all_src_parts = (__local uint *)(((size_t)local_memory + 63) / 64 * 64);
+    __local uint *panel_parts = all_src_parts + (size_t)group_rows / WIDE * chunk * BLOCK;
+    __local float *all_sums = (__local float *)(panel_parts + (size_t)(group_rows > WIDE ? max(chunk, 2) : 2) * BLOCK);
     TILE_CONFIGURE_WHOLE()
-    for (int task = atomic_inc(tasks); task < task_count; task = atomic_inc(tasks))
-        multiply(src, weight, bias, residual, dst, local_memory, m, n, k, task_rows, task_panels, chunk, task);
+    int2 task = take(tasks, all_panels, panels, least, most);
+    for (int group = -1; task.x < all_panels;) {
+        const int first_panel = task.x % panels, new_group = task.x / panels;
+        const int begin = new_group * group_rows, end = min(m, begin + group_rows);
+        const int blocks = (end - begin + WIDE - 1) / WIDE;
+        for (int first = 0; first < steps; first += chunk) {
+            const int count = min(chunk, steps - first);
+            __global const float *weight_chunk = weight + ((size_t)first_panel * k + (size_t)first * WIDE) * WIDE;
+            if (steps > chunk || new_group != group)
+                for (int block = 0; block < blocks; block++)
+                    for (int s = 0; s < count; s++)
+                        split_rows(src + (size_t)(begin + block * WIDE) * k + (first + s) * WIDE, (size_t)k,
+                                   end - begin - block * WIDE, k - (first + s) * WIDE,
+                                   begin + block * WIDE + 16 < end ? 2 : 1,
+                                   all_src_parts + ((size_t)block * count + s) * BLOCK);
+            group = new_group;
+            __local uint *weight_parts = panel_parts;
+            const bool keeps = group_rows > WIDE && count > 1; /* a panel's steps for further blocks; else two places in turns */
+            int turn = 0;
+            split_weights(weight_chunk, k - first * WIDE, weight_parts);
+            int panel = first_panel, end_panel = first_panel + task.y - task.x;
+            for (bool follows = true; follows;) {
+                follows = panel + 1 < end_panel;
+                const bool takes = !follows && steps <= chunk;
+                __global const float *following = weight_chunk + (size_t)k * WIDE;
+                for (int block = 0; block < blocks; block++) {
+                    const int row = begin + block * WIDE, rows = min(WIDE, end - row);
+                    const int takes_at = takes && block + 1 == blocks ? FIRST_AHEAD(count) : -1;
+                    __global float *block_dst = dst + (size_t)row * n + panel * WIDE;
+                    __local uint *src_parts = all_src_parts + (size_t)block * count * BLOCK;
+                    __local float *sums =
+                        all_sums + (steps > chunk ? ((panel - first_panel) * blocks + block) * (WIDE * WIDE) : 0);
+                    if (first == 0) {
+                        CLEAR_SUMS_TILES()
+                    } else {
+                        MOVE_SUMS(TILE_LOAD, sums, BLOCK_ROW)
+                    }
+                    if (rows > 16)
+                        SUM_STEPS(STEP, SPLIT_ONE)
+                    else
+                        SUM_STEPS(STEP_LOW, SPLIT_TWO)
+                    MOVE_SUMS(TILE_STORE, sums, BLOCK_ROW)
+                    if (first + count == steps)
+                        finish(sums, bias + panel * WIDE, residual + (size_t)row * n + panel * WIDE, block_dst, rows,
+                               min(WIDE, n - panel * WIDE), n);
+                }
+                weight_chunk = following;
+                panel = takes ? task.x % panels : panel + 1;
+                end_panel = takes ? panel + task.y - task.x : end_panel;
+            }
+        }
+        if (steps > chunk)
+            task = take(tasks, all_panels, panels, least, most);
+    }
     TILE_RELEASE()
     if (atomic_inc(tasks + 1) + 1 == (int)get_global_size(0))
         tasks[0] = tasks[1] = 0;
