@@ -46,12 +46,13 @@ void split_weights(__global const float *panel, const int left, __local uint *to
 /* What stands between tile instructions, by their number in the step. Two rows of dst are fetched in each.
  *
  * The panel is fetched a few steps ahead, from four of them at a time, which are a page each: hardware runs ahead within a
- * page alone, and this way it does so in four (25 GB/s instead of 20 on two cores). */
+ * page alone, and this way it does so in four (25 GB/s instead of 20 on two cores). To the first-level cache, since the way
+ * from the second takes the same fill buffers once more. */
 #define REST(i)                                                                                                        \
     FETCH_NEXT(i)                                                                                                      \
-    if ((i) >= 34)                                                                                                     \
-        PREFETCH_WRITE(block_dst + (2 * s % WIDE + ((i)-34) / 2) * (size_t)n + (i) % 2 * LINE)
-#define FETCH_WEIGHT(i, page) PREFETCH_FAR(fetched + (i) / 2 * LINE + ((i) % 2 * 2 + (page)) * STEP_FLOATS)
+    if ((i) >= 34 && (i) < 38)                                                                                         \
+        PREFETCH_WRITE(block_dst + min(2 * s % WIDE + ((i)-34) / 2, rows - 1) * (size_t)n + (i) % 2 * LINE)
+#define FETCH_WEIGHT(i, page) PREFETCH_NEAR(fetched + (i) / 2 * LINE + ((i) % 2 * 2 + (page)) * STEP_FLOATS)
 #define SPLIT_ONE(i)                                                                                                   \
     if ((i) < 32) {                                                                                                    \
         FETCH_WEIGHT(i, 0)                                                                                             \
