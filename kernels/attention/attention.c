@@ -1,5 +1,7 @@
 /* Chooses a variant and hands calls on. */
 #include "attention_internal.h"
+#include "embedded_sources.h"
+#include "tile.h"
 
 #include <math.h>
 #include <oberta/log.h>
@@ -68,6 +70,7 @@ void ob_attention_destroy(ob_attention *op)
     ob_kernel_destroy(op->keys_kernel);
     ob_buffer_destroy(op->strips);
     ob_buffer_destroy(op->panels);
+    ob_buffer_destroy(op->tasks);
     ob__attention_maps_destroy(op->maps);
     ob_free(op->list);
     ob_free(op);
@@ -111,6 +114,29 @@ void ob__attention_define(const ob_attention_desc *desc, ob_defines *defines)
         ob_defines_int(defines, "CAUSAL", 1);
     if (ob__attention_is_cross(desc))
         ob_defines_int(defines, "CROSS", 1);
+}
+
+ob_status ob__attention_build_tokens(ob_attention *op, const char *name, const ob_source *matrix,
+                                     const ob_source *source, const char *kernel, const char *keys_kernel,
+                                     ob_error *err)
+{
+    const ob_source *const sources[] = {&ob_source_tile, matrix, &ob_source_attention_tokens, source};
+    const ob_device_info *device = ob_context_device(op->ctx);
+    const ob__tile tile = ob__tile_for(device);
+    ob_defines defines = OB_DEFINES_INIT;
+    ob_program *program;
+    ob__tile_define(&tile, device, &defines);
+    if (op->desc.row_tile > 1)
+        ob_defines_int(&defines, "ROW_TILE", (long)op->desc.row_tile);
+    ob_defines_int(&defines, "HEAD_SIZE", (long)op->desc.head_size);
+    ob__attention_define(&op->desc, &defines);
+    if (ob_program_create(op->ctx, name, sources, sizeof sources / sizeof *sources, &defines, &program, err) != OB_OK)
+        return ob_error_status(err);
+    ob_status status = ob_kernel_create(program, kernel, &op->kernel, err);
+    if (status == OB_OK && keys_kernel != NULL)
+        status = ob_kernel_create(program, keys_kernel, &op->keys_kernel, err);
+    ob_program_destroy(program);
+    return status;
 }
 
 ob_status ob__attention_reserve(ob_attention *op, size_t strips, size_t panels, ob_error *err)

@@ -1,19 +1,15 @@
-/* Attention for CPU devices with x86's matrix tiles: a work-item takes 32 queries of a head against all keys of their
- * sequence, by float32 products of bfloat16 parts (common/amx.clh).
+/* Attention for CPU devices with x86's matrix tiles, by float32 products of bfloat16 parts (common/amx.clh): a task is a head
+ * and some queries of a sequence, 32 at a time, against all its keys.
  *
- * Keys and values are first split into parts, in panels of 32 keys as weights of gemm_amx.cl are: keys
- * [head][panel][HEAD_SIZE / 32] blocks of 32 components x 32 keys, behind them values [head][HEAD_SIZE / 32][panel] blocks of
- * 32 keys x 32 components; zeros beyond the sequence's end. Queries, and scores after softmax, are blocks of rows in local
- * memory. Softmax is exact, in two passes over a row of scores.
+ * A work-item first splits keys and values into parts, in panels of 32 keys as weights of gemm_amx.cl are, in its own share of
+ * the workspace, which stays in its core's cache: keys [panel][HEAD_SIZE / 32] blocks of 32 components x 32 keys, behind
+ * them values [HEAD_SIZE / 32][panel] blocks of 32 keys x 32 components; zeros beyond the sequence's end. Queries, and
+ * scores after softmax, are blocks of rows in local memory. Softmax is exact, in two passes over a row of scores.
  *
  * Panels belong to one sequence, sums run over its keys in order: a row's bits depend on its own sequence alone. CAUSAL and
  * CROSS: as in attention_strip.cl. */
 
 #define DEPTH (HEAD_SIZE / WIDE) /* blocks of a query */
-
-#define KEYS_AT(head, panel) (((size_t)(head)*panel_count + (panel)) * (DEPTH * BLOCK))
-#define VALUES_AT(head, part, panel)                                                                                   \
-    ((size_t)heads * panel_count * (DEPTH * BLOCK) + (((size_t)(head)*DEPTH + (part)) * panel_count + (panel)) * BLOCK)
 
 /* Component c, and c + 16, of 16 keys; zeros beyond the sequence. */
 #define LOW_x(i)  low[i].x
@@ -28,34 +24,24 @@
     {                                                                                                                  \
         const float16 x = select((float16)(LIST(LOW_##q)), (float16)(0.0f), beyond);                                   \
         const float16 y = select((float16)(LIST(HIGH_##q)), (float16)(0.0f), beyond);                                  \
-        SPLIT_PAIR(x, y, __global, keys + (at)*16)                                                                     \
+        SPLIT_PAIR(x, y, __global, to + (at)*16)                                                                     \
     }
 
-/* panels (count, 2): first token, number of keys. packed is aligned to 64 bytes. Global range: (heads, count). */
-__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-attention_pack__amx(__global const float *qkv, __global const int *panels, __global uint *packed, const int heads)
+/* Parts of `count` keys and their values, each of HEAD_SIZE floats, `step` floats apart; blocks of values `part_step` apart. */
+void pack(__global const float *keys, __global const float *values, const size_t step, const int count,
+          __global uint *key_parts, __global uint *value_parts, const size_t part_step);
+void pack(__global const float *keys, __global const float *values, const size_t step, const int count,
+          __global uint *key_parts, __global uint *value_parts, const size_t part_step)
 {
-    const int head = (int)get_global_id(0), panel_count = (int)get_global_size(1);
-    const int panel = (int)get_global_id(1);
-    const int first = panels[2 * panel], count = panels[2 * panel + 1];
-    const int hidden = heads * HEAD_SIZE;
-    __global const float *tokens = qkv + first * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
-    if (head + 1 < heads)
-        for (int j = 0; j < count; j++) {
-            fetch_head(tokens + j * KV_STEP + HEAD_SIZE);
-            fetch_head(tokens + j * KV_STEP + HEAD_SIZE + hidden);
-        }
     for (int part = 0; part < DEPTH; part++) {
-        __global const float *from = tokens + part * WIDE;
-        __global uint *keys = packed + KEYS_AT(head, panel) + part * BLOCK;
-        __global uint *values = packed + VALUES_AT(head, part, panel);
-        for (int h = 0; h < 2; h++, keys += HALF) {
+        for (int h = 0; h < 2; h++) {
             const int16 beyond = h * 16 + LANES >= count;
+            __global uint *to = key_parts + part * BLOCK + h * HALF;
             for (int c = 0; c < 16; c += 4) {
                 float4 low[16], high[16];
 #pragma unroll
                 for (int i = 0; i < 16; i++) {
-                    __global const float *key = from + min(h * 16 + i, count - 1) * KV_STEP + c;
+                    __global const float *key = keys + min(h * 16 + i, count - 1) * step + part * WIDE + c;
                     low[i] = vload4(0, key);
                     high[i] = vload4(4, key);
                 }
@@ -67,10 +53,10 @@ attention_pack__amx(__global const float *qkv, __global const int *panels, __glo
         }
         for (int i = 0; i < 16; i++)
             for (int h = 0; h < 2; h++) {
-                __global const float *value = from + hidden + i * KV_STEP + h * 16;
+                __global const float *value = values + i * step + part * WIDE + h * 16;
                 const float16 x = i < count ? vload16(0, value) : (float16)(0.0f);
-                const float16 y = i + 16 < count ? vload16(0, value + 16 * KV_STEP) : (float16)(0.0f);
-                SPLIT_PAIR(x, y, __global, values + h * HALF + i * 16)
+                const float16 y = i + 16 < count ? vload16(0, value + 16 * step) : (float16)(0.0f);
+                SPLIT_PAIR(x, y, __global, value_parts + part * part_step + h * HALF + i * 16)
             }
     }
 }
@@ -127,50 +113,91 @@ float softmax(__local float *scores, __local const float *drop, const int width,
         weight_parts += BLOCK;                                                                                         \
     }
 
-/* strips (count, FIELDS): READ_STRIP. Local memory: (HEAD_SIZE + W) / 32 x 6 KiB, 33 W + 32 floats and 64 bytes to align it,
- * where W is the longest sequence rounded up to 32. Global range: (count, heads), so that strips of one sequence and head, which
- * share its panels, follow each other. */
-__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-attention__amx(__global const float *qkv, __global const uint *packed, __global const int *strips,
-               __global const int *key_mask, const int masked, __global float *dst, __local uint *local_memory,
-               const int heads, const int panel_count, const float scale)
+/* What the next task reads, a row at a time while this one is computed: other heads' floats lie between. */
+void fetch_row(__global const float *q, __global const float *kv, __global const int *run, const int head, const int hidden,
+               const int i);
+void fetch_row(__global const float *q, __global const float *kv, __global const int *run, const int head, const int hidden,
+               const int i)
 {
-    const int head = (int)get_global_id(1);
-    __global const int *task = strips + FIELDS * get_global_id(0);
-    const int hidden = heads * HEAD_SIZE;
-    READ_STRIP(task, WIDE)
-    const int panels = (seen + WIDE - 1) / WIDE, width = panels * WIDE, halves = rows > 16 ? 2 : 1;
+    if (i < run[3] - run[2])
+        fetch_head(q + (run[0] + run[2] + i) * Q_STEP + head * HEAD_SIZE);
+#ifdef CROSS
+    if (i >= run[5])
+        return;
+    __global const float *key = kv + (run[4] + i) * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
+#else
+    if (i >= run[1])
+        return;
+    __global const float *key = kv + (run[0] + i) * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
+#endif
+    fetch_head(key);
+    fetch_head(key + hidden);
+}
+
+/* runs (count, FIELDS): first token and length of the sequence, first query in it and the one after the last, and with
+ * CROSS where its keys begin and how many they are. A task is a run and a head. share: uints of the workspace for each
+ * work-item, 3072 for each 32 keys of the longest sequence and 32 of HEAD_SIZE. tasks: the next one and how many
+ * work-items have ended, zeros before and after. Local memory: (HEAD_SIZE + W) / 32 x 6 KiB, 33 W + 32 floats and 64 bytes to
+ * align it, where W is the longest sequence rounded up to 32. Global range: any. */
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+attention__amx(__global const float *q, __global const float *kv, __global const int *runs,
+               __global const int *key_mask, const int masked, __global float *dst, __global uint *workspace,
+               __local uint *local_memory, __global int *tasks, const int run_count, const int heads, const int share,
+               const float scale)
+{
+    const int hidden = heads * HEAD_SIZE, task_count = run_count * heads;
+    __global uint *key_parts = workspace + get_global_id(0) * share;
     __local uint *queries = (__local uint *)(((size_t)local_memory + 63) / 64 * 64);
     __local uint *exponentials = queries + DEPTH * BLOCK;
-    __local float *scores = (__local float *)(exponentials + panels * BLOCK);
-    __local float *drop = scores + WIDE * width, *inverse = drop + width;
-    FETCH_NEXT_STRIP(task, WIDE)
-    for (int part = 0; part < DEPTH; part++)
-        split_rows(qkv + (begin + first) * Q_STEP + head * HEAD_SIZE + part * WIDE, Q_STEP, rows, WIDE, halves,
-                   queries + part * BLOCK);
-    drop_keys(key_mask + key_begin, masked, keys, width, drop);
     TILE_CONFIGURE_WHOLE()
-    __global const uint *weight_parts = packed + KEYS_AT(head, panel);
-    for (int j = 0; j < width; j += WIDE) {
-        __local const uint *src_parts = queries;
-        CLEAR_SUMS_TILES()
-        SUM_STEPS(DEPTH)
-        MOVE_SUMS(TILE_STORE, scores + j, width * 4)
-    }
-    for (int i = 0; i < rows; i++)
-        inverse[i] = softmax(scores + i * width, drop, width, first + i, scale,
-                             exponentials + i / 16 * HALF + i % 16 * 16);
-    for (int part = 0; part < DEPTH; part++) {
-        __local const uint *src_parts = exponentials;
-        weight_parts = packed + VALUES_AT(head, part, panel);
-        CLEAR_SUMS_TILES()
-        SUM_STEPS(panels)
-        MOVE_SUMS(TILE_STORE, scores, WIDE * 4)
-        for (int i = 0; i < rows; i++) {
-            __global float *to = dst + (size_t)(begin + first + i) * hidden + head * HEAD_SIZE + part * WIDE;
-            STORE_FLOATS(vload16(2 * i, scores) * inverse[i], to)
-            STORE_FLOATS(vload16(2 * i + 1, scores) * inverse[i], to + 16)
+    for (int task = atomic_inc(tasks), next; task < task_count; task = next) {
+        next = atomic_inc(tasks);
+        __global const int *run = runs + FIELDS * (task / heads), *next_run = runs + FIELDS * (next / heads);
+        const int head = task % heads, begin = run[0], length = run[1], end_query = run[3];
+        READ_KEYS(run)
+        const int all_panels = (keys + WIDE - 1) / WIDE;
+        __global const float *key = kv + key_begin * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
+        __global uint *value_parts = key_parts + all_panels * (DEPTH * BLOCK);
+        for (int first = run[2], packed = 0; first < end_query; first += WIDE) {
+            const int rows = min(WIDE, end_query - first), halves = rows > 16 ? 2 : 1;
+            READ_SEEN
+            const int panels = (seen + WIDE - 1) / WIDE, width = panels * WIDE;
+            __local float *scores = (__local float *)(exponentials + panels * BLOCK);
+            __local float *drop = scores + WIDE * width, *inverse = drop + width;
+            for (; packed < panels; packed++, key += WIDE * KV_STEP)
+                pack(key, key + hidden, KV_STEP, min(WIDE, keys - packed * WIDE), key_parts + packed * (DEPTH * BLOCK),
+                     value_parts + packed * BLOCK, (size_t)all_panels * BLOCK);
+            for (int part = 0; part < DEPTH; part++)
+                split_rows(q + (begin + first) * Q_STEP + head * HEAD_SIZE + part * WIDE, Q_STEP, rows, WIDE, halves,
+                           queries + part * BLOCK);
+            drop_keys(key_mask + key_begin, masked, keys, width, drop);
+            __global const uint *weight_parts = key_parts;
+            for (int j = 0; j < width; j += WIDE) {
+                __local const uint *src_parts = queries;
+                CLEAR_SUMS_TILES()
+                SUM_STEPS(DEPTH)
+                MOVE_SUMS(TILE_STORE, scores + j, width * 4)
+            }
+            for (int i = 0; i < rows; i++) {
+                if (next < task_count)
+                    fetch_row(q, kv, next_run, next % heads, hidden, first - run[2] + i);
+                inverse[i] = softmax(scores + i * width, drop, width, first + i, scale,
+                                     exponentials + i / 16 * HALF + i % 16 * 16);
+            }
+            for (int part = 0; part < DEPTH; part++) {
+                __local const uint *src_parts = exponentials;
+                weight_parts = value_parts + (size_t)part * all_panels * BLOCK;
+                CLEAR_SUMS_TILES()
+                SUM_STEPS(panels)
+                MOVE_SUMS(TILE_STORE, scores, WIDE * 4)
+                for (int i = 0; i < rows; i++) {
+                    __global float *to = dst + (size_t)(begin + first + i) * hidden + head * HEAD_SIZE + part * WIDE;
+                    STORE_FLOATS(vload16(2 * i, scores) * inverse[i], to)
+                    STORE_FLOATS(vload16(2 * i + 1, scores) * inverse[i], to + 16)
+                }
+            }
         }
     }
     TILE_RELEASE()
+    END_TASKS(tasks)
 }

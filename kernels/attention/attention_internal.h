@@ -12,12 +12,13 @@ struct ob_attention {
     ob_context *ctx;
     ob_attention_desc desc;
     const ob__attention_ops *ops;
-    ob_kernel *kernel, *keys_kernel; /* keys_kernel: strip and amx */
-    size_t tile_m, tile_n;           /* queries of a strip; keys of a panel, strip and amx */
+    ob_kernel *kernel, *keys_kernel; /* keys_kernel: strip */
+    size_t tile_m, tile_n;           /* queries of a strip; keys of a panel, strip */
     /* The work of the planned batch, host and device: */
-    int32_t *list;        /* ref: spans; strip and amx: strips, then panels; online: strips */
+    int32_t *list;        /* ref: spans; strip: strips, then panels; online: strips; amx: runs */
     size_t list_capacity; /* elements */
     ob_buffer *strips, *panels;
+    ob_buffer *tasks;                /* amx: a counter of tasks taken and one of work-items that ended */
     size_t strip_count, panel_count; /* ref: strip_count is the number of tokens */
     ob__attention_maps *maps;
 };
@@ -47,6 +48,11 @@ size_t ob__attention_max_key_tokens(const ob_attention_desc *desc);
 size_t ob__attention_max_keys(const ob_attention_desc *desc);
 /* CAUSAL and CROSS, where they are wanted. */
 void ob__attention_define(const ob_attention_desc *desc, ob_defines *defines);
+/* Builds op->kernel and, where it has a name, op->keys_kernel, of the variants for CPU devices: `source` after
+ * tile.clh, `matrix` and attention_tokens.clh. */
+ob_status ob__attention_build_tokens(ob_attention *op, const char *name, const ob_source *matrix,
+                                     const ob_source *source, const char *kernel, const char *keys_kernel,
+                                     ob_error *err);
 /* Allocates host and device memory for lists of at most this many int32. */
 ob_status ob__attention_reserve(ob_attention *op, size_t strips, size_t panels, ob_error *err);
 

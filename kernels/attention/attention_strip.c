@@ -1,20 +1,7 @@
-/* The variants for CPU devices: strips of queries against panels of keys, in vector registers or in x86's matrix tiles.
- */
-#include "amx.h"
+/* The strip variant: strips of queries against panels of keys, in vector registers of CPU devices. */
 #include "attention_internal.h"
 #include "embedded_sources.h"
 #include "tile.h"
-
-/* What differs between the two. */
-typedef struct kind {
-    const char *program, *kernel, *pack_kernel;
-    const ob_source *matrix, *source; /* between tile.clh and attention_tokens.clh, and the kernels */
-} kind;
-
-static const kind by_vectors = {"attention_strip", "attention__strip", "attention_pack__strip", &ob_source_rows,
-                                &ob_source_attention_strip};
-static const kind by_tiles = {"attention_amx", "attention__amx", "attention_pack__amx", &ob_source_amx,
-                              &ob_source_attention_amx};
 
 static size_t round_up(size_t count, size_t to)
 {
@@ -28,14 +15,6 @@ static size_t strip_bytes(const ob__tile *tile, const ob_attention_desc *desc)
     return tile->rows * (keys + desc->head_size + 4) * sizeof(float);
 }
 
-/* Parts of queries and exponentials; scores, what is added to each key's, and a factor for each row. */
-static size_t amx_strip_bytes(const ob_attention_desc *desc)
-{
-    size_t keys = round_up(ob__attention_max_keys(desc), OB__AMX_WIDE);
-    return (desc->head_size + keys) / OB__AMX_WIDE * OB__AMX_PARTS_BYTES +
-           ((OB__AMX_WIDE + 1) * keys + OB__AMX_WIDE) * sizeof(float) + OB__AMX_ALIGN_BYTES;
-}
-
 static const char *refuse(const ob_device_info *device, const ob_attention_desc *desc)
 {
     ob__tile tile = ob__tile_for(device);
@@ -46,17 +25,6 @@ static const char *refuse(const ob_device_info *device, const ob_attention_desc 
     if ((device->capabilities & OB_CAP_LONG_LOOPS) == 0)
         return "the device ends long loops silently";
     return strip_bytes(&tile, desc) <= device->local_bytes ? NULL : "a strip does not fit the local memory";
-}
-
-static const char *refuse_amx(const ob_device_info *device, const ob_attention_desc *desc)
-{
-    if ((device->capabilities & OB_CAP_AMX) == 0)
-        return "the device has no matrix tiles of x86";
-    if (desc->head_size % OB__AMX_WIDE != 0)
-        return "the head size is not a multiple of 32";
-    if (desc->row_tile > 1)
-        return "dst lies in row tiles";
-    return amx_strip_bytes(desc) <= device->local_bytes ? NULL : "a strip does not fit the local memory";
 }
 
 /* Each sequence ends in one panel, and in one strip, that may be partly filled. */
@@ -76,53 +44,21 @@ static size_t strip_fields(const ob_attention *op)
     return ob__attention_is_cross(&op->desc) ? 6 : 4;
 }
 
-static ob_status create_kind(ob_attention *op, const kind *k, size_t queries, size_t keys, ob_error *err)
-{
-    const ob_source *const sources[] = {&ob_source_tile, k->matrix, &ob_source_attention_tokens, k->source};
-    const ob_device_info *device = ob_context_device(op->ctx);
-    const ob__tile tile = ob__tile_for(device);
-    ob_defines defines = OB_DEFINES_INIT;
-    ob_program *program;
-    op->tile_m = queries;
-    op->tile_n = keys;
-    ob__tile_define(&tile, device, &defines);
-    if (op->desc.row_tile > 1)
-        ob_defines_int(&defines, "ROW_TILE", (long)op->desc.row_tile);
-    ob_defines_int(&defines, "HEAD_SIZE", (long)op->desc.head_size);
-    ob__attention_define(&op->desc, &defines);
-    if (ob_program_create(op->ctx, k->program, sources, sizeof sources / sizeof *sources, &defines, &program, err) !=
-        OB_OK)
-        return ob_error_status(err);
-    ob_status status = ob_kernel_create(program, k->kernel, &op->kernel, err);
-    if (status == OB_OK)
-        status = ob_kernel_create(program, k->pack_kernel, &op->keys_kernel, err);
-    ob_program_destroy(program);
-    if (status != OB_OK)
-        return status;
-    return ob__attention_reserve(op, strip_fields(op) * max_strips(op), 2 * max_panels(op), err);
-}
-
 static ob_status create(ob_attention *op, ob_error *err)
 {
     const ob__tile tile = ob__tile_for(ob_context_device(op->ctx));
-    return create_kind(op, &by_vectors, tile.rows, 2 * tile.vector, err);
+    op->tile_m = tile.rows;
+    op->tile_n = 2 * tile.vector;
+    if (ob__attention_build_tokens(op, "attention_strip", &ob_source_rows, &ob_source_attention_strip,
+                                   "attention__strip", "attention_pack__strip", err) != OB_OK)
+        return ob_error_status(err);
+    return ob__attention_reserve(op, strip_fields(op) * max_strips(op), 2 * max_panels(op), err);
 }
 
-static ob_status create_amx(ob_attention *op, ob_error *err)
-{
-    return create_kind(op, &by_tiles, OB__AMX_WIDE, OB__AMX_WIDE, err);
-}
-
-/* Keys and values, */
+/* Keys and values. */
 static size_t workspace_bytes(const ob_attention *op)
 {
     return max_panels(op) * 2 * op->tile_n * op->desc.heads * op->desc.head_size * sizeof(float);
-}
-
-/* and their parts. */
-static size_t workspace_bytes_amx(const ob_attention *op)
-{
-    return max_panels(op) * 2 * op->desc.heads * (op->desc.head_size / OB__AMX_WIDE) * OB__AMX_PARTS_BYTES;
 }
 
 static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
@@ -158,10 +94,10 @@ static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t
     return ob_buffer_upload(op->panels, 0, panels, 2 * op->panel_count * sizeof(int32_t), err);
 }
 
-static ob_status enqueue_both(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv,
-                              const ob_buffer *key_mask, ob_buffer *workspace, ob_buffer *dst, size_t local_bytes,
-                              ob_error *err)
+static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv, const ob_buffer *key_mask,
+                         ob_buffer *workspace, ob_buffer *dst, ob_error *err)
 {
+    const ob__tile tile = {op->tile_m, op->tile_n / 2};
     const bool cross = ob__attention_is_cross(&op->desc);
     const ob_arg keys[] = {ob_arg_buffer(cross ? kv : q), ob_arg_buffer(op->panels), ob_arg_buffer(workspace),
                            ob_arg_i32((int32_t)op->desc.heads)};
@@ -175,7 +111,7 @@ static ob_status enqueue_both(const ob_attention *op, const ob_buffer *q, const 
                            ob_arg_buffer(key_mask != NULL ? key_mask : op->strips),
                            ob_arg_i32(key_mask != NULL),
                            ob_arg_buffer(dst),
-                           ob_arg_local(local_bytes),
+                           ob_arg_local(strip_bytes(&tile, &op->desc)),
                            ob_arg_i32((int32_t)op->desc.heads),
                            ob_arg_i32((int32_t)op->panel_count),
                            ob_arg_f32(ob__attention_scale(op))};
@@ -183,20 +119,5 @@ static ob_status enqueue_both(const ob_attention *op, const ob_buffer *q, const 
     return ob_kernel_enqueue(op->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 
-static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv, const ob_buffer *key_mask,
-                         ob_buffer *workspace, ob_buffer *dst, ob_error *err)
-{
-    const ob__tile tile = {op->tile_m, op->tile_n / 2};
-    return enqueue_both(op, q, kv, key_mask, workspace, dst, strip_bytes(&tile, &op->desc), err);
-}
-
-static ob_status enqueue_amx(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv, const ob_buffer *key_mask,
-                             ob_buffer *workspace, ob_buffer *dst, ob_error *err)
-{
-    return enqueue_both(op, q, kv, key_mask, workspace, dst, amx_strip_bytes(&op->desc), err);
-}
-
 const ob__attention_ops ob__attention_strip = {OB_ATTENTION_STRIP, "strip", refuse, create,
                                                workspace_bytes,    plan,    enqueue};
-const ob__attention_ops ob__attention_amx = {OB_ATTENTION_AMX,    "amx", refuse_amx, create_amx,
-                                             workspace_bytes_amx, plan,  enqueue_amx};

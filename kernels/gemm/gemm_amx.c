@@ -43,8 +43,8 @@ static size_t local_bytes(const ob_gemm_desc *desc, size_t blocks, size_t panels
     return (blocks * chunk + kept) * OB__AMX_PARTS_BYTES + waiting * OB__AMX_SUMS_BYTES + OB__AMX_ALIGN_BYTES;
 }
 
-/* It changes who computes what, never the result. A panel is split once for a group's rows, so they should be many. Rows
- * whose parts are one chunk are split once for all tasks of their group, which may then be small. */
+/* It changes who computes what, never the result. A panel is split once for a group's rows, so they should be many.
+ * Rows whose parts are one chunk are split once for all tasks of their group, which may then be small. */
 static geometry geometry_of(const ob_gemm *gemm, size_t m)
 {
     const ob_device_info *device = ob_context_device(gemm->ctx);
@@ -53,7 +53,8 @@ static geometry geometry_of(const ob_gemm *gemm, size_t m)
     for (;;) {
         size_t chunk = chunk_of(&gemm->desc, blocks, device->local_bytes);
         bool whole = chunk * OB__AMX_WIDE >= gemm->desc.k;
-        size_t least = whole ? 1 : smaller(panels, MIN_PANELS), most = whole ? panels : smaller(panels, MAX_SUMS / blocks);
+        size_t least = whole ? 1 : smaller(panels, MIN_PANELS),
+               most = whole ? panels : smaller(panels, MAX_SUMS / blocks);
         size_t bytes = local_bytes(&gemm->desc, blocks, most, chunk);
         if (bytes <= device->local_bytes || (blocks == 1 && panels == 1))
             return (geometry){chunk, blocks * OB__AMX_WIDE, least, most, bytes};

@@ -3,10 +3,10 @@
  *     dst[i][j] = act(sum_k src[i][k] weight[j][k] + bias[j]) + residual[i][j]
  *
  * weight is packed in panels of 32 columns, [ceil(n / 32)][k][32], zeros beyond n, as for gemm_tile.cl; src, residual and
- * dst are row-major. A task is some panels of a group of rows. It first splits its rows of src
- * into parts, in local memory; then it goes through a panel in steps of 32 k, splitting the panel once for all its rows. A
- * block of 32 x 32 sums is four tile registers, a step 24 products and 14 loads of tiles. In a step the pairs that stand
- * side by side are k and k + 16, so that a pair is two vectors of a row of src, and two rows of the panel.
+ * dst are row-major. A task is some panels of a group of rows. A work-item first splits its rows of src into parts, in
+ * local memory; then it goes through a panel in steps of 32 k, splitting the panel once for all its rows. A block of 32 x 32
+ * sums is four tile registers, a step 24 products and 14 loads of tiles. In a step the pairs that stand side by side are k
+ * and k + 16, so that a pair is two vectors of a row of src, and two rows of the panel.
  *
  * While the matrix unit works, the vector units split the next step of the panel: a piece stands between each two tile
  * instructions.
@@ -216,6 +216,5 @@ gemm__amx(__global const float *src, __global const float *weight, __global cons
             task = take(tasks, all_panels, panels, least, most);
     }
     TILE_RELEASE()
-    if (atomic_inc(tasks + 1) + 1 == (int)get_global_size(0))
-        tasks[0] = tasks[1] = 0;
+    END_TASKS(tasks)
 }
