@@ -2,10 +2,8 @@
 #include "amx.h"
 #include "attention_internal.h"
 #include "embedded_sources.h"
-#include "tile.h"
 
 #define TASKS_PER_UNIT 4 /* or more, where there are so many strips: a task packs all keys anew */
-#define ITEMS_PER_UNIT 2 /* drivers hand the first thread half of all work-groups */
 
 static size_t panels_of(const ob_attention_desc *desc)
 {
@@ -26,14 +24,9 @@ static size_t share_bytes(const ob_attention_desc *desc)
     return 2 * panels_of(desc) * (desc->head_size / OB__AMX_WIDE) * OB__AMX_PARTS_BYTES;
 }
 
-static size_t item_count(const ob_attention *op)
-{
-    return ITEMS_PER_UNIT * (size_t)ob_context_device(op->ctx)->compute_units;
-}
-
 static size_t workspace_bytes(const ob_attention *op)
 {
-    return item_count(op) * share_bytes(&op->desc);
+    return ob__amx_items(ob_context_device(op->ctx), SIZE_MAX) * share_bytes(&op->desc);
 }
 
 static const char *refuse(const ob_device_info *device, const ob_attention_desc *desc)
@@ -53,21 +46,18 @@ static size_t run_fields(const ob_attention *op)
     return ob__attention_is_cross(&op->desc) ? 6 : 4;
 }
 
-static size_t max_strips(const ob_attention *op)
+static size_t max_runs(const ob_attention *op)
 {
     return op->desc.max_tokens / OB__AMX_WIDE + op->desc.max_sequences;
 }
 
 static ob_status create(ob_attention *op, ob_error *err)
 {
-    const int32_t none[2] = {0, 0};
-    op->tile_m = OB__AMX_WIDE;
-    if (ob_buffer_create(op->ctx, sizeof none, "attention tasks", &op->tasks, err) != OB_OK ||
-        ob_buffer_upload(op->tasks, 0, none, sizeof none, err) != OB_OK ||
+    if (ob__amx_tasks_create(op->ctx, "attention tasks", &op->tasks, err) != OB_OK ||
         ob__attention_build_tokens(op, "attention_amx", &ob_source_amx, &ob_source_attention_amx, "attention__amx",
                                    NULL, err) != OB_OK)
         return ob_error_status(err);
-    return ob__attention_reserve(op, run_fields(op) * max_strips(op), 0, err);
+    return ob__attention_reserve(op, run_fields(op) * max_runs(op), 0, err);
 }
 
 /* Queries of a run: all of a sequence where heads and sequences are tasks enough. */
@@ -119,8 +109,8 @@ static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_bu
                            ob_arg_i32((int32_t)op->desc.heads),
                            ob_arg_i32((int32_t)(share_bytes(&op->desc) / sizeof(int32_t))),
                            ob_arg_f32(ob__attention_scale(op))};
-    size_t tasks = op->strip_count * op->desc.heads, items = item_count(op);
-    const ob_ndrange range = {1, {tasks < items ? tasks : items}, {1}};
+    size_t tasks = op->strip_count * op->desc.heads;
+    const ob_ndrange range = {1, {ob__amx_items(ob_context_device(op->ctx), tasks)}, {1}};
     return ob_kernel_enqueue(op->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 

@@ -119,19 +119,15 @@ void fetch_row(__global const float *q, __global const float *kv, __global const
 void fetch_row(__global const float *q, __global const float *kv, __global const int *run, const int head, const int hidden,
                const int i)
 {
+    const int begin = run[0], length = run[1];
+    READ_KEYS(run)
     if (i < run[3] - run[2])
-        fetch_head(q + (run[0] + run[2] + i) * Q_STEP + head * HEAD_SIZE);
-#ifdef CROSS
-    if (i >= run[5])
-        return;
-    __global const float *key = kv + (run[4] + i) * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
-#else
-    if (i >= run[1])
-        return;
-    __global const float *key = kv + (run[0] + i) * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
-#endif
-    fetch_head(key);
-    fetch_head(key + hidden);
+        fetch_head(q + (begin + run[2] + i) * Q_STEP + head * HEAD_SIZE);
+    if (i < keys) {
+        __global const float *key = kv + (key_begin + i) * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
+        fetch_head(key);
+        fetch_head(key + hidden);
+    }
 }
 
 /* runs (count, FIELDS): first token and length of the sequence, first query in it and the one after the last, and with

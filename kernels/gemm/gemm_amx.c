@@ -4,11 +4,10 @@
 #include "gemm_internal.h"
 #include "tile.h"
 
-#define MAX_CHUNK      32 /* steps: 192 KiB for each block of rows, and for the panel */
-#define MAX_BLOCKS     4  /* of rows: with the panel's they are 960 KiB of a second-level cache */
-#define MAX_SUMS       96 /* blocks of sums that wait, 384 KiB */
-#define MIN_PANELS     6  /* of a task that splits its rows of src anew: a tenth of its work, then */
-#define ITEMS_PER_UNIT 2  /* the first thread takes half of them */
+#define MAX_CHUNK  32 /* steps: 192 KiB for each block of rows, and for the panel */
+#define MAX_BLOCKS 4  /* of rows: with the panel's they are 960 KiB of a second-level cache */
+#define MAX_SUMS   96 /* blocks of sums that wait, 384 KiB */
+#define MIN_PANELS 6  /* of a task that splits its rows of src anew: a tenth of its work, then */
 
 typedef struct geometry {
     size_t chunk;       /* steps */
@@ -58,10 +57,10 @@ static geometry geometry_of(const ob_gemm *gemm, size_t m)
         size_t bytes = local_bytes(&gemm->desc, blocks, most, chunk);
         if (bytes <= device->local_bytes || (blocks == 1 && panels == 1))
             return (geometry){chunk, blocks * OB__AMX_WIDE, least, most, bytes};
-        if (panels > MIN_PANELS || blocks == 1)
-            panels = (panels + 1) / 2;
-        else
+        if (blocks > 1 && (whole || panels <= MIN_PANELS))
             blocks--;
+        else
+            panels = (panels + 1) / 2;
     }
 }
 
@@ -100,10 +99,8 @@ static ob_status build(ob_gemm *gemm, ob_error *err)
 
 static ob_status create(ob_gemm *gemm, ob_error *err)
 {
-    const int32_t none[2] = {0, 0};
     gemm->block = OB__AMX_WIDE;
-    if (ob_buffer_create(gemm->ctx, sizeof none, "gemm tasks", &gemm->tasks, err) != OB_OK ||
-        ob_buffer_upload(gemm->tasks, 0, none, sizeof none, err) != OB_OK)
+    if (ob__amx_tasks_create(gemm->ctx, "gemm tasks", &gemm->tasks, err) != OB_OK)
         return ob_error_status(err);
     return build(gemm, err);
 }
@@ -127,8 +124,7 @@ static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, co
                            ob_arg_i32((int32_t)g.chunk),
                            ob_arg_i32((int32_t)g.least),
                            ob_arg_i32((int32_t)g.most)};
-    const ob_ndrange range = {
-        1, {smaller(tasks, ITEMS_PER_UNIT * (size_t)ob_context_device(gemm->ctx)->compute_units)}, {1}};
+    const ob_ndrange range = {1, {ob__amx_items(ob_context_device(gemm->ctx), tasks)}, {1}};
     return ob_kernel_enqueue(gemm->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 
