@@ -1,9 +1,12 @@
 /* Allocation and checked sizes. */
+#define _DEFAULT_SOURCE /* madvise */
 #include <oberta/memory.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 void *ob_malloc(size_t bytes)
 {
@@ -114,4 +117,18 @@ void ob_memory_reset_peak(void)
         return;
     fputs("5", references); /* VmHWM becomes the present resident set; proc(5) */
     fclose(references);
+}
+
+void ob_memory_wish_huge_pages(void *pointer, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    /* Outwards to whole pages: neighbours that were advised alike become one range, which holds more of the huge ones.
+     */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)pointer / page * page,
+              end = ((uintptr_t)pointer + bytes + page - 1) / page * page;
+    (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#else
+    (void)pointer;
+    (void)bytes;
+#endif
 }

@@ -31,6 +31,21 @@ static ob_buffer *allocate_handle(ob_context *ctx, size_t bytes, const char *lab
     return buffer;
 }
 
+/* Weights are read from end to end in each pass, and a walk of the page table for each 4 KiB costs some 7 % of memory's
+ * rate. Drivers of CPU devices allocate like any program, so the wish reaches the buffer's own pages through a map. */
+#define HUGE_BYTES ((size_t)2 << 20)
+static void wish_huge_pages(ob_buffer *buffer)
+{
+    ob_error ignored;
+    void *pointer;
+    ob_error_clear(&ignored);
+    if (buffer->ctx->device->info.type != OB_DEVICE_CPU || buffer->bytes < HUGE_BYTES ||
+        ob_buffer_map_write(buffer, &pointer, &ignored) != OB_OK)
+        return;
+    ob_memory_wish_huge_pages(pointer, buffer->bytes);
+    (void)ob_buffer_unmap(buffer, pointer, &ignored);
+}
+
 ob_status ob_buffer_create(ob_context *ctx, size_t bytes, const char *label, ob_buffer **out, ob_error *err)
 {
     const ob_device_info *info = &ctx->device->info;
@@ -57,6 +72,7 @@ ob_status ob_buffer_create(ob_context *ctx, size_t bytes, const char *label, ob_
     ctx->stats.buffer_bytes += bytes;
     if (ctx->stats.buffer_bytes > ctx->stats.buffer_peak_bytes)
         ctx->stats.buffer_peak_bytes = ctx->stats.buffer_bytes;
+    wish_huge_pages(buffer);
     *out = buffer;
     return OB_OK;
 }

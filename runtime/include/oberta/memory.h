@@ -39,6 +39,9 @@ OB_API bool ob_size_align(size_t value, size_t alignment, size_t *out);
 OB_API uint64_t ob_memory_peak_bytes(void);
 /* Counts the peak from now on, where the system lets it. */
 OB_API void ob_memory_reset_peak(void);
+/* Asks the system for huge pages (2 MiB on x86) under what of these bytes was not touched yet; it may not grant them.
+ */
+OB_API void ob_memory_wish_huge_pages(void *pointer, size_t bytes);
 
 #ifdef __cplusplus
 }
