@@ -3,30 +3,27 @@
 #include "attention_internal.h"
 #include "embedded_sources.h"
 
-#define TASKS_PER_UNIT 4 /* or more, where there are so many strips: a task packs all keys anew */
+#define TASKS_PER_UNIT 4   /* or more, where there are so many strips: a task packs all keys anew */
+#define MAX_PANELS     256 /* of keys: 9 MiB for each work-item with heads of 64 */
 
 static size_t panels_of(const ob_attention_desc *desc)
 {
     return (ob__attention_max_keys(desc) + OB__AMX_WIDE - 1) / OB__AMX_WIDE;
 }
 
-/* Parts of queries and exponentials; scores, what is added to each key's, and a factor for each row. */
-static size_t local_bytes(const ob_attention_desc *desc)
-{
-    size_t panels = panels_of(desc);
-    return (desc->head_size / OB__AMX_WIDE + panels) * OB__AMX_PARTS_BYTES + panels * OB__AMX_SUMS_BYTES +
-           (panels + 1) * OB__AMX_WIDE * sizeof(float) + OB__AMX_ALIGN_BYTES;
-}
-
-/* Of keys and values, for each work-item. */
+/* Parts of queries, of keys and values, and of exponentials; scores, what is added to each key's, and a factor for each
+ * row. */
 static size_t share_bytes(const ob_attention_desc *desc)
 {
-    return 2 * panels_of(desc) * (desc->head_size / OB__AMX_WIDE) * OB__AMX_PARTS_BYTES;
+    size_t panels = panels_of(desc), depth = desc->head_size / OB__AMX_WIDE;
+    return (depth + 2 * panels * depth + panels) * OB__AMX_PARTS_BYTES + panels * OB__AMX_SUMS_BYTES +
+           (panels + 1) * OB__AMX_WIDE * sizeof(float);
 }
 
 static size_t workspace_bytes(const ob_attention *op)
 {
-    return ob__amx_items(ob_context_device(op->ctx), SIZE_MAX) * share_bytes(&op->desc);
+    (void)op;
+    return 0;
 }
 
 static const char *refuse(const ob_device_info *device, const ob_attention_desc *desc)
@@ -37,7 +34,7 @@ static const char *refuse(const ob_device_info *device, const ob_attention_desc 
         return "the head size is not a multiple of 32";
     if (desc->row_tile > 1)
         return "dst lies in row tiles";
-    return local_bytes(desc) <= device->local_bytes ? NULL : "a strip does not fit the local memory";
+    return panels_of(desc) <= MAX_PANELS ? NULL : "there are too many keys to split at once";
 }
 
 /* Numbers of a run in the work list; cross-attention's own are where its keys begin and how many they are. */
@@ -53,7 +50,7 @@ static size_t max_runs(const ob_attention *op)
 
 static ob_status create(ob_attention *op, ob_error *err)
 {
-    if (ob__amx_tasks_create(op->ctx, "attention tasks", &op->tasks, err) != OB_OK ||
+    if (ob__amx_tasks_create(op->ctx, "attention tasks", share_bytes(&op->desc), &op->tasks, err) != OB_OK ||
         ob__attention_build_tokens(op, "attention_amx", &ob_source_amx, &ob_source_attention_amx, "attention__amx",
                                    NULL, err) != OB_OK)
         return ob_error_status(err);
@@ -95,6 +92,7 @@ static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t
 static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_buffer *kv, const ob_buffer *key_mask,
                          ob_buffer *workspace, ob_buffer *dst, ob_error *err)
 {
+    (void)workspace;
     /* Without a mask any buffer stands in, unread. */
     const ob_arg args[] = {ob_arg_buffer(q),
                            ob_arg_buffer(kv != NULL ? kv : q),
@@ -102,15 +100,14 @@ static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_bu
                            ob_arg_buffer(key_mask != NULL ? key_mask : op->strips),
                            ob_arg_i32(key_mask != NULL),
                            ob_arg_buffer(dst),
-                           ob_arg_buffer(workspace),
-                           ob_arg_local(local_bytes(&op->desc)),
                            ob_arg_buffer(op->tasks),
+                           ob_arg_buffer(ob_context_scratch(op->ctx)),
+                           ob_arg_i32((int32_t)(ob__amx_share_bytes(op->ctx) / sizeof(int32_t))),
                            ob_arg_i32((int32_t)op->strip_count),
                            ob_arg_i32((int32_t)op->desc.heads),
-                           ob_arg_i32((int32_t)(share_bytes(&op->desc) / sizeof(int32_t))),
                            ob_arg_f32(ob__attention_scale(op))};
     size_t tasks = op->strip_count * op->desc.heads;
-    const ob_ndrange range = {1, {ob__amx_items(ob_context_device(op->ctx), tasks)}, {1}};
+    const ob_ndrange range = {1, {ob__amx_items(op->ctx, tasks)}, {1}};
     return ob_kernel_enqueue(op->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 

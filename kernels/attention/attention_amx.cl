@@ -1,10 +1,10 @@
 /* Attention for CPU devices with x86's matrix tiles, by float32 products of bfloat16 parts (common/amx.clh): a task is a head
  * and some queries of a sequence, 32 at a time, against all its keys.
  *
- * A work-item first splits keys and values into parts, in panels of 32 keys as weights of gemm_amx.cl are, in its own share of
- * the workspace, which stays in its core's cache: keys [panel][HEAD_SIZE / 32] blocks of 32 components x 32 keys, behind
+ * A work-item first splits keys and values into parts, in panels of 32 keys as weights of gemm_amx.cl are, in its share of the
+ * scratch, which stays in its core's cache: keys [panel][HEAD_SIZE / 32] blocks of 32 components x 32 keys, behind
  * them values [HEAD_SIZE / 32][panel] blocks of 32 keys x 32 components; zeros beyond the sequence's end. Queries, and
- * scores after softmax, are blocks of rows in local memory. Softmax is exact, in two passes over a row of scores.
+ * scores after softmax, are blocks of rows. Softmax is exact, in two passes over a row of scores.
  *
  * Panels belong to one sequence, sums run over its keys in order: a row's bits depend on its own sequence alone. CAUSAL and
  * CROSS: as in attention_strip.cl. */
@@ -24,7 +24,7 @@
     {                                                                                                                  \
         const float16 x = select((float16)(LIST(LOW_##q)), (float16)(0.0f), beyond);                                   \
         const float16 y = select((float16)(LIST(HIGH_##q)), (float16)(0.0f), beyond);                                  \
-        SPLIT_PAIR(x, y, __global, to + (at)*16)                                                                     \
+        SPLIT_PAIR(x, y, to + (at)*16)                                                                               \
     }
 
 /* Parts of `count` keys and their values, each of HEAD_SIZE floats, `step` floats apart; blocks of values `part_step` apart. */
@@ -56,15 +56,15 @@ void pack(__global const float *keys, __global const float *values, const size_t
                 __global const float *value = values + i * step + part * WIDE + h * 16;
                 const float16 x = i < count ? vload16(0, value) : (float16)(0.0f);
                 const float16 y = i + 16 < count ? vload16(0, value + 16 * step) : (float16)(0.0f);
-                SPLIT_PAIR(x, y, __global, value_parts + part * part_step + h * HALF + i * 16)
+                SPLIT_PAIR(x, y, value_parts + part * part_step + h * HALF + i * 16)
             }
     }
 }
 
 /* What is added to the scores of keys, for all rows: -FLT_MAX where a key is dropped, -infinity, whose exponential is 0,
  * beyond the sequence's end. */
-void drop_keys(__global const int *mask, const int masked, const int keys, const int width, __local float *drop);
-void drop_keys(__global const int *mask, const int masked, const int keys, const int width, __local float *drop)
+void drop_keys(__global const int *mask, const int masked, const int keys, const int width, __global float *drop);
+void drop_keys(__global const int *mask, const int masked, const int keys, const int width, __global float *drop)
 {
     for (int j = 0; j < width; j += 16) {
         const float16 kept = masked != 0 ? load_drop(mask, j, keys) : (float16)(0.0f);
@@ -79,14 +79,14 @@ void drop_keys(__global const int *mask, const int masked, const int keys, const
 #endif
 
 /* Turns a row of scores into the parts of their exponentials, relative to the row's maximum; 1 / (their sum). */
-float softmax(__local float *scores, __local const float *drop, const int width, const int query, const float scale,
-              __local uint *parts);
-float softmax(__local float *scores, __local const float *drop, const int width, const int query, const float scale,
-              __local uint *parts)
+float softmax(__global float *scores, __global const float *drop, const int width, const int query, const float scale,
+              __global uint *parts);
+float softmax(__global float *scores, __global const float *drop, const int width, const int query, const float scale,
+              __global uint *parts)
 {
     float16 most = (float16)(-INFINITY), sums = (float16)(0.0f);
     for (int j = 0; j < width; j += 16) {
-        __local float16 *x = (__local float16 *)(scores + j);
+        __global float16 *x = (__global float16 *)(scores + j);
         *x = fma(*x, (float16)(scale), DROP(j));
         most = fmax(most, *x);
     }
@@ -94,10 +94,10 @@ float softmax(__local float *scores, __local const float *drop, const int width,
     const float4 most4 = fmax(most8.lo, most8.hi);
     const float16 maximum = (float16)(MAX_4(most4));
     for (int j = 0; j < width; j += WIDE, parts += BLOCK) {
-        __local const float16 *x = (__local const float16 *)(scores + j);
+        __global const float16 *x = (__global const float16 *)(scores + j);
         const float16 e0 = exp(x[0] - maximum), e1 = exp(x[1] - maximum);
         sums += e0 + e1;
-        SPLIT_PAIR(e0, e1, __local, parts)
+        SPLIT_PAIR(e0, e1, parts)
     }
     return 1.0f / SUM_N(sums);
 }
@@ -131,20 +131,17 @@ void fetch_row(__global const float *q, __global const float *kv, __global const
 }
 
 /* runs (count, FIELDS): first token and length of the sequence, first query in it and the one after the last, and with
- * CROSS where its keys begin and how many they are. A task is a run and a head. share: uints of the workspace for each
- * work-item, 3072 for each 32 keys of the longest sequence and 32 of HEAD_SIZE. tasks: the next one and how many
- * work-items have ended, zeros before and after. Local memory: (HEAD_SIZE + W) / 32 x 6 KiB, 33 W + 32 floats and 64 bytes to
- * align it, where W is the longest sequence rounded up to 32. Global range: any. */
+ * CROSS where its keys begin and how many they are. A task is a run and a head. tasks and scratch: common/amx.clh.
+ * share: uints of the scratch for a work-item, at least 33 W + 32 and 6 KiB for each of D + W / 32 + 2 D W / 32 blocks, where
+ * W is the longest sequence rounded up to 32 and D HEAD_SIZE / 32. Global range: any. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 attention__amx(__global const float *q, __global const float *kv, __global const int *runs,
-               __global const int *key_mask, const int masked, __global float *dst, __global uint *workspace,
-               __local uint *local_memory, __global int *tasks, const int run_count, const int heads, const int share,
-               const float scale)
+               __global const int *key_mask, const int masked, __global float *dst, __global int *tasks,
+               __global uint *scratch, const int share, const int run_count, const int heads, const float scale)
 {
     const int hidden = heads * HEAD_SIZE, task_count = run_count * heads;
-    __global uint *key_parts = workspace + get_global_id(0) * share;
-    __local uint *queries = (__local uint *)(((size_t)local_memory + 63) / 64 * 64);
-    __local uint *exponentials = queries + DEPTH * BLOCK;
+    const int own = claim_share(tasks);
+    __global uint *queries = scratch + (size_t)own * share, *key_parts = queries + DEPTH * BLOCK;
     TILE_CONFIGURE_WHOLE()
     for (int task = atomic_inc(tasks), next; task < task_count; task = next) {
         next = atomic_inc(tasks);
@@ -154,12 +151,13 @@ attention__amx(__global const float *q, __global const float *kv, __global const
         const int all_panels = (keys + WIDE - 1) / WIDE;
         __global const float *key = kv + key_begin * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
         __global uint *value_parts = key_parts + all_panels * (DEPTH * BLOCK);
+        __global uint *exponentials = value_parts + all_panels * (DEPTH * BLOCK);
         for (int first = run[2], packed = 0; first < end_query; first += WIDE) {
             const int rows = min(WIDE, end_query - first), halves = rows > 16 ? 2 : 1;
             READ_SEEN
             const int panels = (seen + WIDE - 1) / WIDE, width = panels * WIDE;
-            __local float *scores = (__local float *)(exponentials + panels * BLOCK);
-            __local float *drop = scores + WIDE * width, *inverse = drop + width;
+            __global float *scores = (__global float *)(exponentials + panels * BLOCK);
+            __global float *drop = scores + WIDE * width, *inverse = drop + width;
             for (; packed < panels; packed++, key += WIDE * KV_STEP)
                 pack(key, key + hidden, KV_STEP, min(WIDE, keys - packed * WIDE), key_parts + packed * (DEPTH * BLOCK),
                      value_parts + packed * BLOCK, (size_t)all_panels * BLOCK);
@@ -169,7 +167,7 @@ attention__amx(__global const float *q, __global const float *kv, __global const
             drop_keys(key_mask + key_begin, masked, keys, width, drop);
             __global const uint *weight_parts = key_parts;
             for (int j = 0; j < width; j += WIDE) {
-                __local const uint *src_parts = queries;
+                __global const uint *src_parts = queries;
                 CLEAR_SUMS_TILES()
                 SUM_STEPS(DEPTH)
                 MOVE_SUMS(TILE_STORE, scores + j, width * 4)
@@ -181,7 +179,7 @@ attention__amx(__global const float *q, __global const float *kv, __global const
                                      exponentials + i / 16 * HALF + i % 16 * 16);
             }
             for (int part = 0; part < DEPTH; part++) {
-                __local const uint *src_parts = exponentials;
+                __global const uint *src_parts = exponentials;
                 weight_parts = value_parts + (size_t)part * all_panels * BLOCK;
                 CLEAR_SUMS_TILES()
                 SUM_STEPS(panels)
@@ -195,5 +193,5 @@ attention__amx(__global const float *q, __global const float *kv, __global const
         }
     }
     TILE_RELEASE()
-    END_TASKS(tasks)
+    end_tasks(tasks, own);
 }

@@ -126,8 +126,8 @@ void ob_gemm_destroy(ob_gemm *gemm)
 size_t ob_gemm_row_tile(const ob_context *ctx, ob_gemm_provider provider)
 {
     const ob_device_info *device = ob_context_device(ctx);
-    bool tiled =
-        provider == OB_GEMM_TILE || (provider == OB_GEMM_AUTO && ob__tile_suits(device) && !ob__amx_suits(device));
+    bool tiled = provider == OB_GEMM_TILE || (provider == OB_GEMM_AUTO && ob__tile_suits(device) &&
+                                              (device->capabilities & OB_CAP_AMX) == 0); /* amx reads plain rows */
     return tiled ? ob__tile_for(device).rows : 1;
 }
 

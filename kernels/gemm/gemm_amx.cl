@@ -4,14 +4,14 @@
  *
  * weight is packed in panels of 32 columns, [ceil(n / 32)][k][32], zeros beyond n, as for gemm_tile.cl; src, residual and
  * dst are row-major. A task is some panels of a group of rows. A work-item first splits its rows of src into parts, in
- * local memory; then it goes through a panel in steps of 32 k, splitting the panel once for all its rows. A block of 32 x 32
+ * its share of the scratch; then it goes through a panel in steps of 32 k, splitting the panel once for all its rows. A block of 32 x 32
  * sums is four tile registers, a step 24 products and 14 loads of tiles. In a step the pairs that stand side by side are k
  * and k + 16, so that a pair is two vectors of a row of src, and two rows of the panel.
  *
  * While the matrix unit works, the vector units split the next step of the panel: a piece stands between each two tile
  * instructions.
  *
- * k goes in chunks whose parts fit the second-level cache; sums wait in local memory meanwhile, as float32. Every
+ * k goes in chunks whose parts fit the second-level cache; sums wait in the share meanwhile, as float32. Every
  * element's order of additions is that of the steps and of the products in them, wherever its row stands. The last block's
  * rows beyond m repeat the last row and are not stored; with at most 16 rows it is half a block. */
 
@@ -26,30 +26,34 @@ DEFINE_ERF(float16)
 #define SPLIT_WEIGHTS(from, i, h, to)                                                                                  \
     {                                                                                                                  \
         const float16 y0 = vload16(h, (from) + (i)*WIDE), y1 = vload16(h, (from) + ((i) + 16) * WIDE);                 \
-        SPLIT_PAIR(y0, y1, __local, (to) + (h)*HALF + (i)*16)                                                          \
+        SPLIT_PAIR(y0, y1, (to) + (h)*HALF + (i)*16)                                                          \
     }
 
 /* A whole step at once; zeros beyond the `left` rows of the panel. */
-void split_weights(__global const float *panel, const int left, __local uint *to);
-void split_weights(__global const float *panel, const int left, __local uint *to)
+void split_weights(__global const float *panel, const int left, __global uint *to);
+void split_weights(__global const float *panel, const int left, __global uint *to)
 {
     for (int i = 0; i < 16; i++) {
         const int i1 = i + 16;
         for (int h = 0; h < 2; h++) {
             const float16 y0 = i < left ? vload16(i * 2 + h, panel) : (float16)(0.0f);
             const float16 y1 = i1 < left ? vload16(i1 * 2 + h, panel) : (float16)(0.0f);
-            SPLIT_PAIR(y0, y1, __local, to + h * HALF + i * 16)
+            SPLIT_PAIR(y0, y1, to + h * HALF + i * 16)
         }
     }
 }
 
-/* What stands between tile instructions, by their number in the step. Two rows of dst are fetched in each.
+/* What stands between tile instructions, by their number in the step. Two rows of dst are fetched in each, and
+ * after the first block, which splits, a share of the panel that follows: SPREAD lines, so that four blocks fetch it all.
  *
  * The panel is fetched a few steps ahead, from four of them at a time, which are a page each: hardware runs ahead within a
  * page alone, and this way it does so in four (25 GB/s instead of 20 on two cores). To the first-level cache, since the way
  * from the second takes the same fill buffers once more. */
+#define SPREAD 22
 #define REST(i)                                                                                                        \
     FETCH_NEXT(i)                                                                                                      \
+    if ((i) < SPREAD)                                                                                                  \
+        PREFETCH_FAR(spread + (i)*LINE)                                                                                \
     if ((i) >= 34 && (i) < 38)                                                                                         \
         PREFETCH_WRITE(block_dst + min(2 * s % WIDE + ((i)-34) / 2, rows - 1) * (size_t)n + (i) % 2 * LINE)
 #define FETCH_WEIGHT(i, page) PREFETCH_NEAR(fetched + (i) / 2 * LINE + ((i) % 2 * 2 + (page)) * STEP_FLOATS)
@@ -71,9 +75,6 @@ void split_weights(__global const float *panel, const int left, __local uint *to
             task = take(tasks, all_panels, panels, least, most);                                                       \
             follows = task.x < all_panels && task.x / panels == group;                                                 \
             following = weight + (size_t)(task.x % panels) * k * WIDE;                                                 \
-            if (blocks > 1)                                                                                            \
-                for (int line = 0; line < STEP_FLOATS; line += LINE)                                                   \
-                    PREFETCH_FAR(following + line)                                                                     \
         }                                                                                                              \
         const bool ends = s + 1 == count, splits = ends ? block + 1 == blocks && follows : block == 0;                 \
         const int at = ends ? 0 : s + 1, left = k - (first + at) * WIDE;                                               \
@@ -81,8 +82,9 @@ void split_weights(__global const float *panel, const int left, __local uint *to
         const int ahead = s + 5 - s % 4;                                                                               \
         __global const float *fetched = (ahead < count ? weight_chunk : following) + s % 4 * (4 * LINE * 4) +          \
                                         (size_t)(ahead < count ? ahead : ahead - count) * STEP_FLOATS;                 \
+        __global const float *spread = coming + (size_t)((max(block, 1) - 1) * count + s) * (SPREAD * LINE);           \
         turn ^= splits;                                                                                                \
-        __local uint *next = panel_parts + (keeps ? at : turn) * BLOCK;                                                \
+        __global uint *next = panel_parts + (keeps ? at : turn) * BLOCK;                                               \
         if (splits && left >= WIDE) {                                                                                  \
             STEP(SPLIT)                                                                                                \
         } else {                                                                                                       \
@@ -105,9 +107,9 @@ void split_weights(__global const float *panel, const int left, __local uint *to
 #endif
 
 /* The epilogue of up to 32 rows of 32 sums, of which `columns` are stored. */
-void finish(__local float *sums, __global const float *bias, __global const float *residual, __global float *dst,
+void finish(__global float *sums, __global const float *bias, __global const float *residual, __global float *dst,
             const int rows, const int columns, const int n);
-void finish(__local float *sums, __global const float *bias, __global const float *residual, __global float *dst,
+void finish(__global float *sums, __global const float *bias, __global const float *residual, __global float *dst,
             const int rows, const int columns, const int n)
 {
     const float16 bias0 = vload16(0, bias), bias1 = vload16(1, bias);
@@ -145,21 +147,22 @@ int2 take(volatile __global int *tasks, const int all_panels, const int panels, 
 }
 
 /* Work-items take tasks, one after the other, until there are none. The parts of a group's rows serve further tasks of it,
- * where k is one chunk. tasks: the next panel and how many work-items have ended, zeros before and after; group_rows is a
+ * where k is one chunk. tasks and scratch: common/amx.clh, of which the next task is the next panel; group_rows is a
  * multiple of 32, chunk counts steps; a task has `least` to `most` panels. Global range: any.
  *
- * Local memory, in KiB: 6 chunk for each 32 rows of a group; 6 chunk for a panel, but 12 at least, and where a group has 32
- * rows; 4 for each 32 rows and panel of a task where k is more than a chunk, else 4; and 64 bytes to align it. */
+ * share: uints of the scratch for a work-item. In KiB at least: 6 chunk for each 32 rows of a group; 6 chunk for a panel, but
+ * 12 at least, and where a group has 32 rows; 4 for each 32 rows and panel of a task where k is more than a chunk, else 4. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gemm__amx(__global const float *src, __global const float *weight, __global const float *bias,
-          __global const float *residual, __global float *dst, __local uint *local_memory, __global int *tasks, const int m,
-          const int n, const int k, const int group_rows, const int chunk, const int least, const int most)
+          __global const float *residual, __global float *dst, __global int *tasks, __global uint *scratch, const int share,
+          const int m, const int n, const int k, const int group_rows, const int chunk, const int least, const int most)
 {
     const int panels = (n + WIDE - 1) / WIDE, all_panels = (m + group_rows - 1) / group_rows * panels;
     const int steps = (k + WIDE - 1) / WIDE;
-    __local uint *all_src_parts = (__local uint *)(((size_t)local_memory + 63) / 64 * 64);
-    __local uint *panel_parts = all_src_parts + (size_t)group_rows / WIDE * chunk * BLOCK;
-    __local float *all_sums = (__local float *)(panel_parts + (size_t)(group_rows > WIDE ? max(chunk, 2) : 2) * BLOCK);
+    const int own = claim_share(tasks);
+    __global uint *all_src_parts = scratch + own * (size_t)share;
+    __global uint *panel_parts = all_src_parts + (size_t)group_rows / WIDE * chunk * BLOCK;
+    __global float *all_sums = (__global float *)(panel_parts + (size_t)(group_rows > WIDE ? max(chunk, 2) : 2) * BLOCK);
     TILE_CONFIGURE_WHOLE()
     int2 task = take(tasks, all_panels, panels, least, most);
     for (int group = -1; task.x < all_panels;) {
@@ -177,7 +180,7 @@ gemm__amx(__global const float *src, __global const float *weight, __global cons
                                    begin + block * WIDE + 16 < end ? 2 : 1,
                                    all_src_parts + ((size_t)block * count + s) * BLOCK);
             group = new_group;
-            __local uint *weight_parts = panel_parts;
+            __global uint *weight_parts = panel_parts;
             const bool keeps = group_rows > WIDE && count > 1; /* a panel's steps for further blocks; else two places in turns */
             int turn = 0;
             split_weights(weight_chunk, k - first * WIDE, weight_parts);
@@ -189,9 +192,13 @@ gemm__amx(__global const float *src, __global const float *weight, __global cons
                 for (int block = 0; block < blocks; block++) {
                     const int row = begin + block * WIDE, rows = min(WIDE, end - row);
                     const int takes_at = takes && block + 1 == blocks ? FIRST_AHEAD(count) : -1;
+                    __global const float *coming =
+                        follows                 ? following
+                        : first + count < steps ? weight + ((size_t)first_panel * k + (size_t)(first + count) * WIDE) * WIDE
+                                                : weight + (size_t)(*(volatile __global int *)tasks % panels) * k * WIDE;
                     __global float *block_dst = dst + (size_t)row * n + panel * WIDE;
-                    __local uint *src_parts = all_src_parts + (size_t)block * count * BLOCK;
-                    __local float *sums =
+                    __global uint *src_parts = all_src_parts + (size_t)block * count * BLOCK;
+                    __global float *sums =
                         all_sums + (steps > chunk ? ((panel - first_panel) * blocks + block) * (WIDE * WIDE) : 0);
                     if (first == 0) {
                         CLEAR_SUMS_TILES()
@@ -216,5 +223,5 @@ gemm__amx(__global const float *src, __global const float *weight, __global cons
             task = take(tasks, all_panels, panels, least, most);
     }
     TILE_RELEASE()
-    END_TASKS(tasks)
+    end_tasks(tasks, own);
 }

@@ -49,10 +49,6 @@ const ob__gemm_ops *ob__gemm_choose_tuned(ob_gemm *gemm);
 /* The row of block's table with this name; OB__GEMM_VARIANT_COUNT: none. */
 size_t ob__gemm_variant_find(const char *name);
 
-/* Whether the device has matrix tiles of x86 and local memory for their parts; such a device's activations are
- * row-major. */
-bool ob__amx_suits(const ob_device_info *device);
-
 extern const ob__gemm_ops ob__gemm_amx, ob__gemm_tile, ob__gemm_block, ob__gemm_clblast, ob__gemm_ref;
 
 /* The program of a kernel file: the common headers before it, and the defines of epilogue and storage. */

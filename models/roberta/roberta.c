@@ -117,11 +117,13 @@ static ob__activation_sizes plan_sizes(const ob_roberta *m, const ob_roberta_opt
     return sizes;
 }
 
+/* Scratch is the context's, not the model's. */
 static uint64_t buffer_bytes(const ob_context *ctx)
 {
+    const ob_buffer *scratch = ob_context_scratch(ctx);
     ob_context_stats stats;
     ob_context_get_stats(ctx, &stats);
-    return stats.buffer_bytes;
+    return stats.buffer_bytes - (scratch != NULL ? ob_buffer_bytes(scratch) : 0);
 }
 
 static ob_status build(ob_roberta *m, const ob__roberta_tensors *tensors, const ob_roberta_options *options,

@@ -50,6 +50,7 @@ struct ob_context {
     ob__program_cache *cache; /* NULL: none */
     ob__profiler *profiler;   /* NULL: not wanted */
     ob_parallel *parallel;    /* NULL: not started */
+    ob_buffer *scratch;       /* NULL: not wanted yet */
     ob_context_stats stats;
 };
 

@@ -66,6 +66,7 @@ void ob_context_destroy(ob_context *ctx)
         clFinish(ctx->queue);
         clReleaseCommandQueue(ctx->queue);
     }
+    ob_buffer_destroy(ctx->scratch);
     ob_parallel_destroy(ctx->parallel);
     ob__profiler_destroy(ctx->profiler);
     ob__program_cache_close(ctx->cache);
@@ -95,6 +96,20 @@ ob_parallel *ob_context_parallel(ob_context *ctx)
             ob_log(OB_LOG_INFO, "context", "one thread packs: %s", err.text);
     }
     return ctx->parallel;
+}
+
+ob_status ob_context_reserve_scratch(ob_context *ctx, size_t bytes, ob_error *err)
+{
+    if (ctx->scratch != NULL && ob_buffer_bytes(ctx->scratch) >= bytes)
+        return OB_OK;
+    ob_buffer_destroy(ctx->scratch); /* the driver keeps it for what is enqueued */
+    ctx->scratch = NULL;
+    return ob_buffer_create(ctx, bytes, "scratch", &ctx->scratch, err);
+}
+
+ob_buffer *ob_context_scratch(const ob_context *ctx)
+{
+    return ctx->scratch;
 }
 
 ob_status ob_context_flush(ob_context *ctx, ob_error *err)

@@ -320,10 +320,8 @@ static void test_gemm_suits_the_device(void **state)
     if (test_lane_is("pocl"))
         assert_true(ob_gemm_row_tile(ctx, OB_GEMM_TILE) > 1 && (ob_gemm_row_tile(ctx, OB_GEMM_AUTO) == 1) == has_amx());
     assert_int_equal(ob_gemm_row_tile(ctx, OB_GEMM_AMX), 1);
-    device.capabilities = OB_CAP_AMX;
-    device.local_bytes = 128 << 10;
     assert_non_null(ob_gemm_refusal(&device, &desc, OB_GEMM_AMX));
-    device.local_bytes = 256 << 10;
+    device.capabilities = OB_CAP_AMX;
     assert_null(ob_gemm_refusal(&device, &desc, OB_GEMM_AMX));
     if (test_lane_is("rusticl"))
         assert_int_equal(ob_gemm_row_tile(ctx, OB_GEMM_AUTO), 1);

@@ -36,6 +36,11 @@ ob_status ob_buffer_download_later(ob_buffer *buffer, size_t offset, void *dst, 
 ob_status ob_buffer_map_write(ob_buffer *buffer, void **out, ob_error *err);
 ob_status ob_buffer_unmap(ob_buffer *buffer, void *pointer, ob_error *err);
 
+/* Memory for kernels to use within a launch, one for all of a context: what it holds is lost with the next launch. A
+ * reservation makes it at least so large; NULL before the first. */
+ob_status ob_context_reserve_scratch(ob_context *ctx, size_t bytes, ob_error *err);
+ob_buffer *ob_context_scratch(const ob_context *ctx);
+
 /* Host threads for work on the way to the device, started when they are first asked for; NULL where there is one
  * processor or no memory for more. They are the context's. */
 ob_parallel *ob_context_parallel(ob_context *ctx);
