@@ -59,7 +59,7 @@ static void append_result(const cli_bench *b, const ob_bench_report *report, con
 
 static void append_operators(const ob_bench_report *r, ob_strbuf *out)
 {
-    ob_strbuf_puts(out, ",\n \"operators\":[");
+    ob_strbuf_printf(out, ",\n \"operators_roof\":{\"gflops\":%.3f},\n \"operators\":[", r->operators_roof_gflops);
     for (size_t i = 0; i < r->operator_count; i++) {
         const ob_bench_operator *op = &r->operators[i];
         ob_strbuf_puts(out, i > 0 ? ",\n  {\"operator\":" : "\n  {\"operator\":");
@@ -197,6 +197,7 @@ static void print_operators(const cli_context *ctx, const ob_bench_report *r)
             printf("  %5.1f %%", 100 * op->of_roof);
         putchar('\n');
     }
+    printf("roof of the operators: %.1f GFLOPS\n", r->operators_roof_gflops);
 }
 
 /* A column a device, each with the share of the first. */

@@ -118,6 +118,7 @@ typedef struct ob_bench_report {
     size_t result_count;
     ob_bench_operator *operators;
     size_t operator_count;
+    double operators_roof_gflops; /* measured beside them */
     ob_profile_span *spans;
     size_t span_count;
     uint64_t spans_left_out;
