@@ -4,11 +4,13 @@
 #include "gemm_internal.h"
 #include "tile.h"
 
-#define MAX_CHUNK  32  /* steps: 192 KiB for each block of rows, and for the panel */
-#define MAX_WHOLE  128 /* steps of one block of rows, 768 KiB; of the panel two are kept, then */
-#define MAX_BLOCKS 4   /* of rows: with the panel's they are 960 KiB of a second-level cache */
+/* For a second-level cache of 2 MiB. */
+#define MAX_BLOCKS 4   /* of rows */
+#define MAX_WHOLE  32  /* steps of k in one chunk: with the panel's 960 KiB of parts */
+#define MAX_CHUNK  24  /* steps, else: 720 KiB, and rows of src that come next 384 KiB */
+#define MAX_SINGLE 128 /* steps of one block of rows, 768 KiB; of the panel two are kept, then */
 #define MAX_SUMS   96  /* blocks of sums that wait, 384 KiB */
-#define MIN_PANELS 6   /* of a task that splits its rows of src anew: a tenth of its work, then */
+#define MIN_PANELS 12  /* of a task that splits its rows of src anew */
 
 typedef struct geometry {
     size_t chunk;       /* steps */
@@ -31,7 +33,7 @@ static size_t smaller(size_t a, size_t b)
 static size_t chunk_of(const ob_gemm_desc *desc, size_t blocks)
 {
     size_t steps = ceil_div(desc->k, OB__AMX_WIDE);
-    return blocks == 1 && steps <= MAX_WHOLE ? steps : ceil_div(steps, ceil_div(steps, MAX_CHUNK));
+    return steps <= (blocks == 1 ? MAX_SINGLE : MAX_WHOLE) ? steps : ceil_div(steps, ceil_div(steps, MAX_CHUNK));
 }
 
 /* For groups of so many blocks of rows. It changes who computes what, never the result. Rows whose parts are one chunk
