@@ -47,7 +47,7 @@ static bool gemm_block(void)
     } uses[] = {{"", {3072, 768, OB_ACT_GELU, false, OB_GEMM_BLOCK, false, 0}},
                 {", half", {768, 3072, OB_ACT_NONE, true, OB_GEMM_BLOCK, true, 0}},
                 {", odd n", {50265, 768, OB_ACT_NONE, false, OB_GEMM_BLOCK, false, 0}}};
-    const ob_source *sources[OB__GEMM_SOURCES];
+    const ob_source *sources[OB__GEMM_COMMON + 1];
     for (size_t use = 0; use < sizeof uses / sizeof *uses; use++)
         for (size_t v = 0; v < OB__GEMM_VARIANT_COUNT; v++) {
             const ob__gemm_variant *variant = &ob__gemm_variants[v];
@@ -55,11 +55,12 @@ static bool gemm_block(void)
             char name[64];
             snprintf(name, sizeof name, "gemm block %s%s", variant->name, uses[use].label);
             ob__gemm_variant_define(variant, &uses[use].desc, &defines);
-            ob__gemm_program(&uses[use].desc, &ob_source_gemm_block, sources, &defines);
+            ob__gemm_program(&uses[use].desc, sources, &defines);
             print_kernel(name, "gemm_block.cl", "gemm__block", variant->items_m * variant->items_n,
                          variant->block_m * variant->block_n >= 4096 ? "large" : "small", &defines);
         }
-    return write_sources("gemm_block.cl", sources, OB__GEMM_SOURCES);
+    sources[OB__GEMM_COMMON] = &ob_source_gemm_block;
+    return write_sources("gemm_block.cl", sources, OB__GEMM_COMMON + 1);
 }
 
 static bool attention_online(void)

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <oberta/log.h>
 #include <oberta/memory.h>
+#include <string.h>
 
 /* The first that accepts is taken. */
 static const ob__attention_ops *const variants[] = {&ob__attention_amx, &ob__attention_strip, &ob__attention_online,
@@ -116,21 +117,21 @@ void ob__attention_define(const ob_attention_desc *desc, ob_defines *defines)
         ob_defines_int(defines, "CROSS", 1);
 }
 
-ob_status ob__attention_build_tokens(ob_attention *op, const char *name, const ob_source *matrix,
-                                     const ob_source *source, const char *kernel, const char *keys_kernel,
-                                     ob_error *err)
+ob_status ob__attention_build_tokens(ob_attention *op, const ob_source *const *own, size_t own_count,
+                                     const char *kernel, const char *keys_kernel, ob_error *err)
 {
-    const ob_source *const sources[] = {&ob_source_tile, matrix, &ob_source_attention_tokens, source};
+    const ob_source *sources[1 + OB__ATTENTION_OWN] = {&ob_source_tile};
     const ob_device_info *device = ob_context_device(op->ctx);
     const ob__tile tile = ob__tile_for(device);
     ob_defines defines = OB_DEFINES_INIT;
     ob_program *program;
+    memcpy(sources + 1, own, own_count * sizeof *own);
     ob__tile_define(&tile, device, &defines);
     if (op->desc.row_tile > 1)
         ob_defines_int(&defines, "ROW_TILE", (long)op->desc.row_tile);
     ob_defines_int(&defines, "HEAD_SIZE", (long)op->desc.head_size);
     ob__attention_define(&op->desc, &defines);
-    if (ob_program_create(op->ctx, name, sources, sizeof sources / sizeof *sources, &defines, &program, err) != OB_OK)
+    if (ob_program_create(op->ctx, kernel, sources, 1 + own_count, &defines, &program, err) != OB_OK)
         return ob_error_status(err);
     ob_status status = ob_kernel_create(program, kernel, &op->kernel, err);
     if (status == OB_OK && keys_kernel != NULL)

@@ -2,6 +2,7 @@
 #include "amx.h"
 #include "attention_internal.h"
 #include "embedded_sources.h"
+#include "tasks.h"
 
 #define TASKS_PER_UNIT 4   /* or more, where there are so many strips: a task packs all keys anew */
 #define MAX_PANELS     256 /* of keys: 9 MiB for each work-item with heads of 64 */
@@ -50,9 +51,11 @@ static size_t max_runs(const ob_attention *op)
 
 static ob_status create(ob_attention *op, ob_error *err)
 {
-    if (ob__amx_tasks_create(op->ctx, "attention tasks", share_bytes(&op->desc), &op->tasks, err) != OB_OK ||
-        ob__attention_build_tokens(op, "attention_amx", &ob_source_amx, &ob_source_attention_amx, "attention__amx",
-                                   NULL, err) != OB_OK)
+    const ob_source *const own[] = {&ob_source_tasks, &ob_source_amx, &ob_source_attention_tokens,
+                                    &ob_source_attention_amx};
+    if (ob__amx_reserve(op->ctx, share_bytes(&op->desc), err) != OB_OK ||
+        ob__tasks_create(op->ctx, "attention tasks", &op->tasks, err) != OB_OK ||
+        ob__attention_build_tokens(op, own, 4, "attention__amx", NULL, err) != OB_OK)
         return ob_error_status(err);
     return ob__attention_reserve(op, run_fields(op) * max_runs(op), 0, err);
 }
@@ -107,7 +110,7 @@ static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_bu
                            ob_arg_i32((int32_t)op->desc.heads),
                            ob_arg_f32(ob__attention_scale(op))};
     size_t tasks = op->strip_count * op->desc.heads;
-    const ob_ndrange range = {1, {ob__amx_items(op->ctx, tasks)}, {1}};
+    const ob_ndrange range = {1, {ob__tasks_items(op->ctx, tasks)}, {1}};
     return ob_kernel_enqueue(op->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 

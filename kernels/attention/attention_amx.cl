@@ -131,7 +131,7 @@ void fetch_row(__global const float *q, __global const float *kv, __global const
 }
 
 /* runs (count, FIELDS): first token and length of the sequence, first query in it and the one after the last, and with
- * CROSS where its keys begin and how many they are. A task is a run and a head. tasks and scratch: common/amx.clh.
+ * CROSS where its keys begin and how many they are. A task is a run and a head. tasks: common/tasks.clh.
  * share: uints of the scratch for a work-item, at least 33 W + 32 and 6 KiB for each of D + W / 32 + 2 D W / 32 blocks, where
  * W is the longest sequence rounded up to 32 and D HEAD_SIZE / 32. Global range: any. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
@@ -193,5 +193,6 @@ attention__amx(__global const float *q, __global const float *kv, __global const
         }
     }
     TILE_RELEASE()
-    end_tasks(tasks, own);
+    leave_share(tasks, own);
+    end_tasks(tasks);
 }

@@ -48,11 +48,11 @@ size_t ob__attention_max_key_tokens(const ob_attention_desc *desc);
 size_t ob__attention_max_keys(const ob_attention_desc *desc);
 /* CAUSAL and CROSS, where they are wanted. */
 void ob__attention_define(const ob_attention_desc *desc, ob_defines *defines);
-/* Builds op->kernel and, where it has a name, op->keys_kernel, of the variants for CPU devices: `source` after
- * tile.clh, `matrix` and attention_tokens.clh. */
-ob_status ob__attention_build_tokens(ob_attention *op, const char *name, const ob_source *matrix,
-                                     const ob_source *source, const char *kernel, const char *keys_kernel,
-                                     ob_error *err);
+/* Builds op->kernel and, where it has a name, op->keys_kernel, of the variants for CPU devices: tile.clh, then their
+ * own files, at most OB__ATTENTION_OWN. */
+#define OB__ATTENTION_OWN 4
+ob_status ob__attention_build_tokens(ob_attention *op, const ob_source *const *own, size_t own_count,
+                                     const char *kernel, const char *keys_kernel, ob_error *err);
 /* Allocates host and device memory for lists of at most this many int32. */
 ob_status ob__attention_reserve(ob_attention *op, size_t strips, size_t panels, ob_error *err);
 

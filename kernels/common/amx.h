@@ -1,4 +1,4 @@
-/* What the hosts of kernels with x86's matrix tiles share: sizes of amx.clh, and tasks. Internal to kernels. */
+/* What the hosts of kernels with x86's matrix tiles share. Internal to kernels. */
 #ifndef OBERTA_KERNELS_AMX_H
 #define OBERTA_KERNELS_AMX_H
 
@@ -8,12 +8,9 @@
 #define OB__AMX_PARTS_BYTES ((size_t)6 * 1024) /* of 32 x 32 floats: six tiles */
 #define OB__AMX_SUMS_BYTES  ((size_t)4 * 1024) /* of a block */
 
-/* Of kernels whose work-items take tasks from a counter and hold a share of the context's scratch (BEGIN_TASKS in
- * common/amx.clh). Creates their counters, zeroed, and sees to shares of at least so many bytes. */
-ob_status ob__amx_tasks_create(ob_context *ctx, const char *name, size_t share_bytes, ob_buffer **out, ob_error *err);
-/* How many work-items serve so many tasks, and the share of each. The same for all kernels of a context, so that a core
- * finds what it wrote before in its cache. */
-size_t ob__amx_items(const ob_context *ctx, size_t tasks);
+/* Sees to shares of the context's scratch of at least so many bytes (claim_share in common/amx.clh). All kernels of a
+ * context have shares of one size, so that a core finds what it wrote before in its cache. */
+ob_status ob__amx_reserve(ob_context *ctx, size_t share_bytes, ob_error *err);
 size_t ob__amx_share_bytes(const ob_context *ctx);
 
 #endif

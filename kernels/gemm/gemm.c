@@ -61,12 +61,11 @@ static ob_status choose(ob_gemm *gemm, ob_error *err)
                         gemm->desc.k);
 }
 
-void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const ob_source *sources[OB__GEMM_SOURCES],
-                      ob_defines *defines)
+void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *common[OB__GEMM_COMMON], ob_defines *defines)
 {
-    const ob_source *const all[OB__GEMM_SOURCES] = {&ob_source_erf,     &ob_source_tile,       &ob_source_rows,
-                                                    &ob_source_storage, &ob_source_activation, source};
-    memcpy(sources, all, sizeof all);
+    const ob_source *const all[OB__GEMM_COMMON] = {&ob_source_erf, &ob_source_tile, &ob_source_rows, &ob_source_storage,
+                                                   &ob_source_activation};
+    memcpy(common, all, sizeof all);
     ob_defines_int(defines, "ACTIVATION", (long)desc->activation);
     if (desc->residual)
         ob_defines_int(defines, "RESIDUAL", 1);
@@ -78,13 +77,14 @@ void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const o
         ob_defines_int(defines, "TILED_DST", 1);
 }
 
-ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *source, const char *kernel, ob_defines *defines,
-                         ob_kernel **out, ob_error *err)
+ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *const *own, size_t own_count, const char *kernel,
+                         ob_defines *defines, ob_kernel **out, ob_error *err)
 {
-    const ob_source *sources[OB__GEMM_SOURCES];
+    const ob_source *sources[OB__GEMM_COMMON + OB__GEMM_OWN];
     ob_program *program;
-    ob__gemm_program(&gemm->desc, source, sources, defines);
-    if (ob_program_create(gemm->ctx, kernel, sources, OB__GEMM_SOURCES, defines, &program, err) != OB_OK)
+    ob__gemm_program(&gemm->desc, sources, defines);
+    memcpy(sources + OB__GEMM_COMMON, own, own_count * sizeof *own);
+    if (ob_program_create(gemm->ctx, kernel, sources, OB__GEMM_COMMON + own_count, defines, &program, err) != OB_OK)
         return ob_error_status(err);
     ob_status status = ob_kernel_create(program, kernel, out, err);
     ob_program_destroy(program);

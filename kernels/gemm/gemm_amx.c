@@ -2,6 +2,7 @@
 #include "amx.h"
 #include "embedded_sources.h"
 #include "gemm_internal.h"
+#include "tasks.h"
 #include "tile.h"
 
 /* For a second-level cache of 2 MiB. */
@@ -64,24 +65,6 @@ static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc
     return desc->row_tile > 1 ? "src lies in row tiles" : NULL;
 }
 
-/* amx.clh holds assembly, which other programs must not see. */
-static ob_status build(ob_gemm *gemm, ob_error *err)
-{
-    const ob_device_info *device = ob_context_device(gemm->ctx);
-    const ob__tile tile = ob__tile_for(device);
-    const ob_source *sources[OB__GEMM_SOURCES + 1];
-    ob_defines defines = OB_DEFINES_INIT;
-    ob_program *program;
-    ob__tile_define(&tile, device, &defines);
-    ob__gemm_program(&gemm->desc, &ob_source_amx, sources, &defines);
-    sources[OB__GEMM_SOURCES] = &ob_source_gemm_amx;
-    if (ob_program_create(gemm->ctx, "gemm__amx", sources, OB__GEMM_SOURCES + 1, &defines, &program, err) != OB_OK)
-        return ob_error_status(err);
-    ob_status status = ob_kernel_create(program, "gemm__amx", &gemm->kernel, err);
-    ob_program_destroy(program);
-    return status;
-}
-
 static ob_status create(ob_gemm *gemm, ob_error *err)
 {
     size_t most = 0;
@@ -90,9 +73,15 @@ static ob_status create(ob_gemm *gemm, ob_error *err)
         most = bytes > most ? bytes : most;
     }
     gemm->block = OB__AMX_WIDE;
-    if (ob__amx_tasks_create(gemm->ctx, "gemm tasks", most, &gemm->tasks, err) != OB_OK)
+    if (ob__amx_reserve(gemm->ctx, most, err) != OB_OK ||
+        ob__tasks_create(gemm->ctx, "gemm tasks", &gemm->tasks, err) != OB_OK)
         return ob_error_status(err);
-    return build(gemm, err);
+    const ob_device_info *device = ob_context_device(gemm->ctx);
+    const ob_source *const own[] = {&ob_source_tasks, &ob_source_amx, &ob_source_gemm_amx};
+    const ob__tile tile = ob__tile_for(device);
+    ob_defines defines = OB_DEFINES_INIT;
+    ob__tile_define(&tile, device, &defines);
+    return ob__gemm_build(gemm, own, 3, "gemm__amx", &defines, &gemm->kernel, err);
 }
 
 static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,
@@ -115,7 +104,7 @@ static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, co
                            ob_arg_i32((int32_t)g.chunk),
                            ob_arg_i32((int32_t)g.least),
                            ob_arg_i32((int32_t)g.most)};
-    const ob_ndrange range = {1, {ob__amx_items(gemm->ctx, tasks)}, {1}};
+    const ob_ndrange range = {1, {ob__tasks_items(gemm->ctx, tasks)}, {1}};
     return ob_kernel_enqueue(gemm->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 

@@ -72,7 +72,7 @@ void split_weights(__global const float *panel, const int left, __global uint *t
 #define SUM_STEPS(STEP, SPLIT)                                                                                         \
     for (int s = 0; s < count; s++) {                                                                                  \
         if (s == takes_at) {                                                                                           \
-            task = take(tasks, all_panels, panels, least, most);                                                       \
+            task = take_tasks(tasks, all_panels, panels, least, most);                                                       \
             follows = task.x < all_panels && task.x / panels == group;                                                 \
             following = weight + (size_t)(task.x % panels) * k * WIDE;                                                 \
         }                                                                                                              \
@@ -130,24 +130,8 @@ void finish(__global float *sums, __global const float *bias, __global const flo
     }
 }
 
-/* A task: some panels, numbers x to y - 1, of all panels of one group of rows after those of the other. It is a share of
- * what is left, so that work-items end together: drivers hand the first thread half of all work-groups, and threads are not
- * equally fast where others use the machine. x is all_panels where nothing is left. */
-int2 take(volatile __global int *tasks, const int all_panels, const int panels, const int least, const int most);
-int2 take(volatile __global int *tasks, const int all_panels, const int panels, const int least, const int most)
-{
-    int first = *tasks, seen, end;
-    do {
-        const int share = clamp((all_panels - first) / (int)get_global_size(0), least, most);
-        end = min(first + share, first / panels * panels + panels);
-        seen = first;
-        first = atomic_cmpxchg(tasks, seen, min(end, all_panels));
-    } while (first != seen);
-    return (int2)(first, end);
-}
-
 /* Work-items take tasks, one after the other, until there are none. The parts of a group's rows serve further tasks of it,
- * where k is one chunk. tasks and scratch: common/amx.clh, of which the next task is the next panel; group_rows is a
+ * where k is one chunk. tasks (common/tasks.clh) are panels, those of one group of rows after those of the other; group_rows is a
  * multiple of 32, chunk counts steps; a task has `least` to `most` panels. Global range: any.
  *
  * share: uints of the scratch for a work-item. In KiB at least: 6 chunk for each 32 rows of a group; 6 chunk for a panel, but
@@ -164,7 +148,7 @@ gemm__amx(__global const float *src, __global const float *weight, __global cons
     __global uint *panel_parts = all_src_parts + (size_t)group_rows / WIDE * chunk * BLOCK;
     __global float *all_sums = (__global float *)(panel_parts + (size_t)(group_rows > WIDE ? max(chunk, 2) : 2) * BLOCK);
     TILE_CONFIGURE_WHOLE()
-    int2 task = take(tasks, all_panels, panels, least, most);
+    int2 task = take_tasks(tasks, all_panels, panels, least, most);
     for (int group = -1; task.x < all_panels;) {
         const int first_panel = task.x % panels, new_group = task.x / panels;
         const int begin = new_group * group_rows, end = min(m, begin + group_rows);
@@ -220,8 +204,9 @@ gemm__amx(__global const float *src, __global const float *weight, __global cons
             }
         }
         if (steps > chunk)
-            task = take(tasks, all_panels, panels, least, most);
+            task = take_tasks(tasks, all_panels, panels, least, most);
     }
     TILE_RELEASE()
-    end_tasks(tasks, own);
+    leave_share(tasks, own);
+    end_tasks(tasks);
 }

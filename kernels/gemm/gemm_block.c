@@ -123,10 +123,11 @@ static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc
 static ob_status build(ob_gemm *gemm, size_t variant, bool *built, ob_error *err)
 {
     const ob__gemm_variant *v = &ob__gemm_variants[variant];
+    const ob_source *const own[] = {&ob_source_gemm_block};
     ob_defines defines = OB_DEFINES_INIT;
     ob__gemm_variant_define(v, &gemm->desc, &defines);
     ob_kernel **kernel = &gemm->block_kernels[variant];
-    if (ob__gemm_build(gemm, &ob_source_gemm_block, "gemm__block", &defines, kernel, err) != OB_OK)
+    if (ob__gemm_build(gemm, own, 1, "gemm__block", &defines, kernel, err) != OB_OK)
         return ob_error_status(err);
     *built = ob_kernel_max_work_group(*kernel) >= v->items_m * v->items_n;
     if (!*built) {

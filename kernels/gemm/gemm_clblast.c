@@ -26,8 +26,9 @@ static ob_status create(ob_gemm *gemm, ob_error *err)
                                                        CLBlastPrecisionSingle, 1, &name, &always_indirect);
     if (code != CLBlastSuccess)
         return ob_error_set(err, OB_ERR_DEVICE, "CLBlast: pinning its routine fails with %d", (int)code);
+    const ob_source *const own[] = {&ob_source_gemm_epilogue};
     ob_defines defines = OB_DEFINES_INIT;
-    return ob__gemm_build(gemm, &ob_source_gemm_epilogue, "gemm_epilogue__ref", &defines, &gemm->kernel, err);
+    return ob__gemm_build(gemm, own, 1, "gemm_epilogue__ref", &defines, &gemm->kernel, err);
 }
 
 static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,

@@ -17,7 +17,7 @@ struct ob_gemm {
     ob_kernel *kernel; /* the product itself, or what follows a library's; block has its own */
     size_t block;      /* columns of a panel; 1: weights are plain row-major */
     size_t tile_m;     /* rows of a tile; 0 where there are no tiles */
-    ob_buffer *tasks;  /* of amx: how far its work-items are */
+    ob_buffer *tasks;  /* of amx and tile: how far their work-items are */
     ob_kernel *block_kernels[OB__GEMM_VARIANT_COUNT]; /* of block: those that were built, */
     unsigned built_blocks;                            /* one bit each, but for the tuned: */
     const ob_tuning_entry *tuned;                     /* what named the provider; NULL: its place in the list */
@@ -51,12 +51,13 @@ size_t ob__gemm_variant_find(const char *name);
 
 extern const ob__gemm_ops ob__gemm_amx, ob__gemm_tile, ob__gemm_block, ob__gemm_clblast, ob__gemm_ref;
 
-/* The program of a kernel file: the common headers before it, and the defines of epilogue and storage. */
-#define OB__GEMM_SOURCES 6
-void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *source, const ob_source *sources[OB__GEMM_SOURCES],
-                      ob_defines *defines);
+/* The program of a provider: headers that all have, with the defines of epilogue and storage; then its own files, at
+ * most OB__GEMM_OWN. */
+#define OB__GEMM_COMMON 5
+#define OB__GEMM_OWN    3
+void ob__gemm_program(const ob_gemm_desc *desc, const ob_source *common[OB__GEMM_COMMON], ob_defines *defines);
 /* Builds it and makes `kernel`. */
-ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *source, const char *kernel, ob_defines *defines,
-                         ob_kernel **out, ob_error *err);
+ob_status ob__gemm_build(ob_gemm *gemm, const ob_source *const *own, size_t own_count, const char *kernel,
+                         ob_defines *defines, ob_kernel **out, ob_error *err);
 
 #endif

@@ -13,8 +13,9 @@ static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc
 
 static ob_status create(ob_gemm *gemm, ob_error *err)
 {
+    const ob_source *const own[] = {&ob_source_gemm_ref};
     ob_defines defines = OB_DEFINES_INIT;
-    return ob__gemm_build(gemm, &ob_source_gemm_ref, "gemm__ref", &defines, &gemm->kernel, err);
+    return ob__gemm_build(gemm, own, 1, "gemm__ref", &defines, &gemm->kernel, err);
 }
 
 static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,

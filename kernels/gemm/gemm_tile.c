@@ -1,6 +1,7 @@
 /* The tile provider: picks a tile by the device's vectors, and how much of dst a work-item gets. */
 #include "embedded_sources.h"
 #include "gemm_internal.h"
+#include "tasks.h"
 #include "tile.h"
 
 static const char *refuse(const ob_device_info *device, const ob_gemm_desc *desc)
@@ -18,17 +19,19 @@ static ob_status create(ob_gemm *gemm, ob_error *err)
     const ob__tile tile = ob__tile_for(device);
     gemm->tile_m = tile.rows;
     gemm->block = 2 * tile.vector;
+    if (ob__tasks_create(gemm->ctx, "gemm tasks", &gemm->tasks, err) != OB_OK)
+        return ob_error_status(err);
+    const ob_source *const own[] = {&ob_source_tasks, &ob_source_gemm_tile};
     ob_defines defines = OB_DEFINES_INIT;
     ob__tile_define(&tile, device, &defines);
-    return ob__gemm_build(gemm, &ob_source_gemm_tile, "gemm__tile", &defines, &gemm->kernel, err);
+    return ob__gemm_build(gemm, own, 2, "gemm__tile", &defines, &gemm->kernel, err);
 }
 
-/* How many rows each work-item gets changes who computes what, never the result.
+/* How many rows a task has changes who computes what, never the result.
  *
- * All rows of an item are used by each panel, so together they should stay in the second-level cache (768 KiB of it); a
- * panel comes from further away, so it should serve many rows. Drivers hand items to threads in pieces, so there should
- * be several for each. */
-static size_t rows_per_item(const ob_gemm *gemm, size_t m, size_t panels)
+ * All its rows are used by each panel, so together they should stay in the second-level cache (768 KiB of it); a panel
+ * comes from further away, so it should serve many rows. There should be several tasks for each core. */
+static size_t rows_per_task(const ob_gemm *gemm, size_t m, size_t panels)
 {
     size_t tile = gemm->tile_m, tiles = (m + tile - 1) / tile;
     size_t fit = ((size_t)768 << 10) / (tile * gemm->desc.k * sizeof(float));
@@ -45,17 +48,18 @@ static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, co
                          const ob_buffer *residual, ob_buffer *dst, ob_error *err)
 {
     size_t panels = (gemm->desc.n + gemm->block - 1) / gemm->block;
-    size_t rows = rows_per_item(gemm, m, panels);
+    size_t rows = rows_per_task(gemm, m, panels), tasks = panels * ((m + rows - 1) / rows);
     const ob_arg args[] = {ob_arg_buffer(src),
                            ob_arg_buffer(weights->weight),
                            ob_arg_buffer(weights->bias),
                            ob_arg_buffer(residual),
                            ob_arg_buffer(dst),
+                           ob_arg_buffer(gemm->tasks),
                            ob_arg_i32((int32_t)m),
                            ob_arg_i32((int32_t)gemm->desc.n),
                            ob_arg_i32((int32_t)gemm->desc.k),
                            ob_arg_i32((int32_t)rows)};
-    const ob_ndrange range = {2, {panels, (m + rows - 1) / rows}, {1, 1}};
+    const ob_ndrange range = {1, {ob__tasks_items(gemm->ctx, tasks)}, {1}};
     return ob_kernel_enqueue(gemm->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 

@@ -5,7 +5,7 @@
  * weight is packed in panels of TILE_N columns, [ceil(n / TILE_N)][k][TILE_N], zeros beyond n; bias is padded alike. src
  * lies in row tiles (rows.clh), so a tile reads one stream of it: four columns of TILE_M rows, then the next four. For
  * each k a row of the panel is two vectors, multiplied with one broadcast element of each row of src: 2 TILE_M fma for 2
- * vector loads and TILE_M broadcasts. A work-item does `rows_per_item` rows of one panel, tile by tile, while src's rows
+ * vector loads and TILE_M broadcasts. A task is rows_per_task rows of one panel, tile by tile, while src's rows
  * stay in the second-level cache for the neighbouring panels.
  *
  * What the hardware does not see coming is fetched ahead: the panel a few rows of k before it is used; the next panel, a
@@ -178,30 +178,40 @@ FLOATN load_vector(__global const float *from, const int columns)
         STORE(rows)                                                                                                    \
     }
 
-/* Global range: (panels, ceil(m / rows_per_item)). rows_per_item is a multiple of TILE_M. */
+/* Work-items take tasks (common/tasks.clh), each a panel and a group of rows_per_task rows, a multiple of TILE_M; those of
+ * one group after those of the other. The next one is taken before this is computed, so that its panel can be fetched
+ * meanwhile. Global range: any; with a work-item for each task none computes two. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 gemm__tile(__global const float *restrict src, __global const float *restrict weight,
-           __global const float *restrict bias, __global const float *residual, __global float *dst, const int m,
-           const int n, const int k, const int rows_per_item)
+           __global const float *restrict bias, __global const float *residual, __global float *dst, __global int *tasks,
+           const int m, const int n, const int k, const int rows_per_task)
 {
-    const int panel = (int)get_global_id(0);
-    const int column = panel * TILE_N;
-    const int begin = (int)get_global_id(1) * rows_per_item;
-    const int end = min(m, begin + rows_per_item);
+    const int panels = (n + TILE_N - 1) / TILE_N, all = (m + rows_per_task - 1) / rows_per_task * panels;
     const uint fours = ((uint)k + 3) / 4;
-    __global const float *panel_weight = weight + (size_t)panel * k * TILE_N;
-    __global const float *next = panel_weight + (size_t)k * TILE_N;
-    const int tiles = (end - begin + TILE_M - 1) / TILE_M;
-    const int lines = column + TILE_N < n ? (LINES + tiles - 1) / tiles : 0;
-    const FLOATN bias0 = VLOADN(0, bias + column), bias1 = VLOADN(1, bias + column);
-    int row = begin;
-    for (; row + TILE_M - ROWS_STEP < end; row += TILE_M)
-        TILE(TILE_M)
+    int2 taken = take_tasks(tasks, all, panels, 1, panels);
+    for (int task = taken.x, following; task < all; task = following) {
+        following = (int)get_global_size(0) < all ? task + 1 : all;
+        if (following == taken.y) {
+            taken = take_tasks(tasks, all, panels, 1, panels);
+            following = taken.x;
+        }
+        const int column = task % panels * TILE_N;
+        const int begin = task / panels * rows_per_task, end = min(m, begin + rows_per_task);
+        __global const float *panel_weight = weight + (size_t)(task % panels) * k * TILE_N;
+        __global const float *next = weight + (size_t)(following % panels) * k * TILE_N;
+        const int tiles = (end - begin + TILE_M - 1) / TILE_M;
+        const int lines = following < all ? (LINES + tiles - 1) / tiles : 0;
+        const FLOATN bias0 = VLOADN(0, bias + column), bias1 = VLOADN(1, bias + column);
+        int row = begin;
+        for (; row + TILE_M - ROWS_STEP < end; row += TILE_M)
+            TILE(TILE_M)
 #ifdef ROWS_MIDDLE
-    if (row + ROWS_STEP < end)
-        TILE(ROWS_MIDDLE)
-    else
+        if (row + ROWS_STEP < end)
+            TILE(ROWS_MIDDLE)
+        else
 #endif
-        if (row < end)
-        TILE(ROWS_STEP)
+            if (row < end)
+            TILE(ROWS_STEP)
+    }
+    end_tasks(tasks);
 }
