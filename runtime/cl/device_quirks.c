@@ -39,7 +39,9 @@ unsigned ob__device_quirks(const ob_device_info *info)
 
 void ob__device_quirks_describe(unsigned found, ob_strbuf *out)
 {
-    for (size_t i = 0; i < QUIRK_COUNT; i++)
+    for (size_t i = 0; i < QUIRK_COUNT; i++) {
         if ((found & quirks[i].quirk) != 0)
             ob_strbuf_printf(out, "%s%s", out->length > 0 ? ", " : "", quirks[i].name);
+        found &= ~quirks[i].quirk; /* several drivers may have one */
+    }
 }

@@ -38,6 +38,31 @@ static void test_arena_never_shares_living_bytes(void **state)
     }
 }
 
+static void test_scratch_is_one_and_grows(void **state)
+{
+    (void)state;
+    assert_null(ob_context_scratch(ctx));
+    test_ok(ob_context_reserve_scratch(ctx, 4096, &err), &err);
+    const ob_buffer *first = ob_context_scratch(ctx);
+    assert_int_equal(ob_buffer_bytes(first), 4096);
+    test_ok(ob_context_reserve_scratch(ctx, 100, &err), &err);
+    assert_ptr_equal(ob_context_scratch(ctx), first);
+    test_ok(ob_context_reserve_scratch(ctx, (size_t)5 << 20, &err), &err); /* with huge pages, where there are any */
+    assert_int_equal(ob_buffer_bytes(ob_context_scratch(ctx)), (size_t)5 << 20);
+    ob_context_stats stats;
+    ob_context_get_stats(ctx, &stats);
+    assert_int_equal(stats.buffer_bytes, (size_t)5 << 20);
+}
+
+static void test_quirks_are_named_once(void **state)
+{
+    (void)state;
+    char names[256], *rest = names, *name;
+    snprintf(names, sizeof names, "%s", ob_context_device(ctx)->quirks);
+    while ((name = strtok_r(rest, ", ", &rest)) != NULL)
+        assert_null(strstr(rest, name));
+}
+
 static const unsigned char good_text[] =
     "#line 1 \"good.cl\"\n"
     "__kernel void add(__global int *x, const int by, const float f, __local int *l)\n"
@@ -194,6 +219,8 @@ int main(void)
     ctx = test_context_open();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arena_never_shares_living_bytes),
+        cmocka_unit_test(test_scratch_is_one_and_grows),
+        cmocka_unit_test(test_quirks_are_named_once),
         cmocka_unit_test(test_program_runs_and_explains_what_does_not_build),
         cmocka_unit_test(test_cache_is_never_in_the_way),
         cmocka_unit_test(test_selector_explains_itself),
