@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define FEATURES_LEAF       7
+#define RDPID               (1u << 22) /* of ecx; a virtual machine may hide it */
 #define AMX_BF16            (1u << 22) /* of edx */
 #define AMX_TILE            (1u << 24)
 #define ARCH_REQ_XCOMP_PERM 0x1023
@@ -19,7 +20,7 @@ bool ob_processor_permit_amx(void)
     unsigned eax, ebx, ecx, edx;
     if (__get_cpuid_count(FEATURES_LEAF, 0, &eax, &ebx, &ecx, &edx) == 0)
         return false;
-    return (edx & AMX_BF16) != 0 && (edx & AMX_TILE) != 0 &&
+    return (ecx & RDPID) != 0 && (edx & AMX_BF16) != 0 && (edx & AMX_TILE) != 0 &&
            syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 #else
