@@ -8,7 +8,7 @@
 /* For a second-level cache of 2 MiB. */
 #define MAX_BLOCKS 4   /* of rows */
 #define MAX_WHOLE  32  /* steps of k in one chunk: with the panel's 960 KiB of parts */
-#define MAX_CHUNK  24  /* steps, else: 720 KiB, and rows of src that come next 384 KiB */
+#define MAX_CHUNK  24  /* steps, else: 720 KiB, beside the sums that wait */
 #define MAX_SINGLE 128 /* steps of one block of rows, 768 KiB; of the panel two are kept, then */
 #define MAX_SUMS   96  /* blocks of sums that wait, 384 KiB */
 #define MIN_PANELS 12  /* of a task that splits its rows of src anew */

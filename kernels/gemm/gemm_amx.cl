@@ -4,9 +4,9 @@
  *
  * weight is packed in panels of 32 columns, [ceil(n / 32)][k][32], zeros beyond n, as for gemm_tile.cl; src, residual and
  * dst are row-major. A task is some panels of a group of rows. A work-item first splits its rows of src into parts, in
- * its share of the scratch; then it goes through a panel in steps of 32 k, splitting the panel once for all its rows. A block of 32 x 32
- * sums is four tile registers, a step 24 products and 14 loads of tiles. In a step the pairs that stand side by side are k
- * and k + 16, so that a pair is two vectors of a row of src, and two rows of the panel.
+ * its share of the scratch; then it goes through a panel in steps of 32 k, splitting the panel once for all its rows. A
+ * block of 32 x 32 sums is four tile registers, a step 24 products and 14 loads of tiles. In a step the pairs that stand
+ * side by side are k and k + 16, so that a pair is two vectors of a row of src, and two rows of the panel.
  *
  * While the matrix unit works, the vector units split the next step of the panel: a piece stands between each two tile
  * instructions.
@@ -26,7 +26,7 @@ DEFINE_ERF(float16)
 #define SPLIT_WEIGHTS(from, i, h, to)                                                                                  \
     {                                                                                                                  \
         const float16 y0 = vload16(h, (from) + (i)*WIDE), y1 = vload16(h, (from) + ((i) + 16) * WIDE);                 \
-        SPLIT_PAIR(y0, y1, (to) + (h)*HALF + (i)*16)                                                          \
+        SPLIT_PAIR(y0, y1, (to) + (h)*HALF + (i)*16)                                                                   \
     }
 
 /* A whole step at once; zeros beyond the `left` rows of the panel. */
@@ -43,8 +43,8 @@ void split_weights(__global const float *panel, const int left, __global uint *t
     }
 }
 
-/* What stands between tile instructions, by their number in the step. Two rows of dst are fetched in each, and
- * after the first block, which splits, a share of the panel that follows: SPREAD lines, so that four blocks fetch it all.
+/* What stands between tile instructions, by their number in the step. Two rows of dst are fetched in each, and after the
+ * first block, which splits, a share of the panel that follows: SPREAD lines, so that four blocks fetch it all.
  *
  * The panel is fetched a few steps ahead, from four of them at a time, which are a page each: hardware runs ahead within a
  * page alone, and this way it does so in four (25 GB/s instead of 20 on two cores). To the first-level cache, since the way
@@ -72,7 +72,7 @@ void split_weights(__global const float *panel, const int left, __global uint *t
 #define SUM_STEPS(STEP, SPLIT)                                                                                         \
     for (int s = 0; s < count; s++) {                                                                                  \
         if (s == takes_at) {                                                                                           \
-            task = take_tasks(tasks, all_panels, panels, least, most);                                                       \
+            task = take_tasks(tasks, all_panels, panels, least, most);                                                 \
             follows = task.x < all_panels && task.x / panels == group;                                                 \
             following = weight + (size_t)(task.x % panels) * k * WIDE;                                                 \
         }                                                                                                              \
@@ -131,8 +131,8 @@ void finish(__global float *sums, __global const float *bias, __global const flo
 }
 
 /* Work-items take tasks, one after the other, until there are none. The parts of a group's rows serve further tasks of it,
- * where k is one chunk. tasks (common/tasks.clh) are panels, those of one group of rows after those of the other; group_rows is a
- * multiple of 32, chunk counts steps; a task has `least` to `most` panels. Global range: any.
+ * where k is one chunk. tasks (common/tasks.clh) are panels, those of one group of rows after those of the other;
+ * group_rows is a multiple of 32, chunk counts steps; a task has `least` to `most` panels. Global range: any.
  *
  * share: uints of the scratch for a work-item. In KiB at least: 6 chunk for each 32 rows of a group; 6 chunk for a panel, but
  * 12 at least, and where a group has 32 rows; 4 for each 32 rows and panel of a task where k is more than a chunk, else 4. */
