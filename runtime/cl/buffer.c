@@ -5,6 +5,8 @@
 #include <oberta/memory.h>
 #include <stdio.h>
 
+#define HUGE_BYTES ((size_t)2 << 20) /* a huge page of x86 */
+
 static ob_status fail_transfer(const ob_buffer *buffer, cl_int code, const char *what, size_t bytes, ob_error *err)
 {
     return ob__cl_error_set(err, code, "%s buffer '%s', %zu bytes, on '%s'", what, buffer->label, bytes,
@@ -31,9 +33,9 @@ static ob_buffer *allocate_handle(ob_context *ctx, size_t bytes, const char *lab
     return buffer;
 }
 
-/* Weights are read from end to end in each pass, and a walk of the page table for each 4 KiB costs some 7 % of memory's
- * rate. Drivers of CPU devices allocate like any program, so the wish reaches the buffer's own pages through a map. */
-#define HUGE_BYTES ((size_t)2 << 20)
+/* Weights are read from end to end in each pass; a walk of the page table for each 4 KiB takes some 4 % of the time of
+ * one short text. Drivers of CPU devices allocate like any program, so the wish reaches the buffer's own pages through
+ * a map. */
 static void wish_huge_pages(ob_buffer *buffer)
 {
     ob_error ignored;

@@ -102,9 +102,12 @@ ob_status ob_context_reserve_scratch(ob_context *ctx, size_t bytes, ob_error *er
 {
     if (ctx->scratch != NULL && ob_buffer_bytes(ctx->scratch) >= bytes)
         return OB_OK;
+    ob_buffer *larger;
+    if (ob_buffer_create(ctx, bytes, "scratch", &larger, err) != OB_OK)
+        return ob_error_status(err); /* operators that have the smaller one go on with it */
     ob_buffer_destroy(ctx->scratch); /* the driver keeps it for what is enqueued */
-    ctx->scratch = NULL;
-    return ob_buffer_create(ctx, bytes, "scratch", &ctx->scratch, err);
+    ctx->scratch = larger;
+    return OB_OK;
 }
 
 ob_buffer *ob_context_scratch(const ob_context *ctx)

@@ -49,6 +49,9 @@ static void test_scratch_is_one_and_grows(void **state)
     assert_ptr_equal(ob_context_scratch(ctx), first);
     test_ok(ob_context_reserve_scratch(ctx, (size_t)5 << 20, &err), &err); /* with huge pages, where there are any */
     assert_int_equal(ob_buffer_bytes(ob_context_scratch(ctx)), (size_t)5 << 20);
+    first = ob_context_scratch(ctx);
+    assert_int_equal(ob_context_reserve_scratch(ctx, SIZE_MAX / 2, &err), OB_ERR_DEVICE);
+    assert_ptr_equal(ob_context_scratch(ctx), first);
     ob_context_stats stats;
     ob_context_get_stats(ctx, &stats);
     assert_int_equal(stats.buffer_bytes, (size_t)5 << 20);
