@@ -84,7 +84,7 @@ const char *ob_attention_variant_used(const ob_attention *op)
 
 size_t ob_attention_workspace_bytes(const ob_attention *op)
 {
-    return op->ops->workspace_bytes(op);
+    return op->ops->workspace_bytes != NULL ? op->ops->workspace_bytes(op) : 0;
 }
 
 float ob__attention_scale(const ob_attention *op)
@@ -95,6 +95,11 @@ float ob__attention_scale(const ob_attention *op)
 bool ob__attention_is_cross(const ob_attention_desc *desc)
 {
     return desc->max_cross_tokens > 0;
+}
+
+size_t ob__attention_fields(const ob_attention_desc *desc)
+{
+    return ob__attention_is_cross(desc) ? 6 : 4;
 }
 
 size_t ob__attention_max_key_tokens(const ob_attention_desc *desc)

@@ -21,12 +21,6 @@ static size_t share_bytes(const ob_attention_desc *desc)
            (panels + 1) * OB__AMX_WIDE * sizeof(float);
 }
 
-static size_t workspace_bytes(const ob_attention *op)
-{
-    (void)op;
-    return 0;
-}
-
 static const char *refuse(const ob_device_info *device, const ob_attention_desc *desc)
 {
     if ((device->capabilities & OB_CAP_AMX) == 0)
@@ -36,12 +30,6 @@ static const char *refuse(const ob_device_info *device, const ob_attention_desc 
     if (desc->row_tile > 1)
         return "dst lies in row tiles";
     return panels_of(desc) <= MAX_PANELS ? NULL : "there are too many keys to split at once";
-}
-
-/* Numbers of a run in the work list; cross-attention's own are where its keys begin and how many they are. */
-static size_t run_fields(const ob_attention *op)
-{
-    return ob__attention_is_cross(&op->desc) ? 6 : 4;
 }
 
 static size_t max_runs(const ob_attention *op)
@@ -57,7 +45,7 @@ static ob_status create(ob_attention *op, ob_error *err)
         ob__tasks_create(op->ctx, "attention tasks", &op->tasks, err) != OB_OK ||
         ob__attention_build_tokens(op, own, 4, "attention__amx", NULL, err) != OB_OK)
         return ob_error_status(err);
-    return ob__attention_reserve(op, run_fields(op) * max_runs(op), 0, err);
+    return ob__attention_reserve(op, ob__attention_fields(&op->desc) * max_runs(op), 0, err);
 }
 
 /* Queries of a run: all of a sequence where heads and sequences are tasks enough. */
@@ -72,7 +60,7 @@ static size_t run_queries(const ob_attention *op, size_t tokens, size_t sequence
 static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
                       ob_error *err)
 {
-    size_t fields = run_fields(op);
+    size_t fields = ob__attention_fields(&op->desc);
     int32_t most = (int32_t)run_queries(op, (size_t)cu_seqlens[sequence_count], sequence_count);
     op->strip_count = 0;
     for (size_t s = 0; s < sequence_count; s++) {
@@ -114,4 +102,4 @@ static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_bu
     return ob_kernel_enqueue(op->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 
-const ob__attention_ops ob__attention_amx = {OB_ATTENTION_AMX, "amx", refuse, create, workspace_bytes, plan, enqueue};
+const ob__attention_ops ob__attention_amx = {OB_ATTENTION_AMX, "amx", refuse, create, NULL, plan, enqueue};

@@ -29,7 +29,7 @@ struct ob__attention_ops {
     /* NULL where it serves the device and the shape; else the reason, one clause. */
     const char *(*refuse)(const ob_device_info *device, const ob_attention_desc *desc);
     ob_status (*create)(ob_attention *op, ob_error *err);
-    size_t (*workspace_bytes)(const ob_attention *op);
+    size_t (*workspace_bytes)(const ob_attention *op); /* NULL: it needs none */
     /* key_seqlens: prefix sums of the keys of each sequence; cu_seqlens itself but for cross-attention. */
     ob_status (*plan)(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
                       ob_error *err);
@@ -43,6 +43,9 @@ extern const ob__attention_ops ob__attention_amx, ob__attention_strip, ob__atten
 /* 1 / sqrt(head_size) */
 float ob__attention_scale(const ob_attention *op);
 bool ob__attention_is_cross(const ob_attention_desc *desc);
+/* Numbers of a strip or run in the work list (FIELDS in attention_tokens.clh); cross-attention's own are where its keys
+ * begin and how many they are. */
+size_t ob__attention_fields(const ob_attention_desc *desc);
 /* At most, of a batch and of a sequence. */
 size_t ob__attention_max_key_tokens(const ob_attention_desc *desc);
 size_t ob__attention_max_keys(const ob_attention_desc *desc);

@@ -126,12 +126,6 @@ static ob_status create(ob_attention *op, ob_error *err)
     return ob__attention_reserve(op, strip_fields(op) * max_strips(op), 0, err);
 }
 
-static size_t workspace_bytes(const ob_attention *op)
-{
-    (void)op;
-    return 0;
-}
-
 static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
                       ob_error *err)
 {
@@ -172,5 +166,4 @@ static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_bu
     return ob_kernel_enqueue(op->kernel, &range, args, count, err);
 }
 
-const ob__attention_ops ob__attention_online = {OB_ATTENTION_ONLINE, "online", refuse, create,
-                                                workspace_bytes,     plan,     enqueue};
+const ob__attention_ops ob__attention_online = {OB_ATTENTION_ONLINE, "online", refuse, create, NULL, plan, enqueue};

@@ -28,12 +28,6 @@ static ob_status create(ob_attention *op, ob_error *err)
     return status == OB_OK ? ob__attention_reserve(op, 2 * op->desc.max_tokens, 0, err) : status;
 }
 
-static size_t workspace_bytes(const ob_attention *op)
-{
-    (void)op;
-    return 0;
-}
-
 static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
                       ob_error *err)
 {
@@ -65,4 +59,4 @@ static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_bu
     return ob_kernel_enqueue(op->kernel, &range, args, count, err);
 }
 
-const ob__attention_ops ob__attention_ref = {OB_ATTENTION_REF, "ref", refuse, create, workspace_bytes, plan, enqueue};
+const ob__attention_ops ob__attention_ref = {OB_ATTENTION_REF, "ref", refuse, create, NULL, plan, enqueue};

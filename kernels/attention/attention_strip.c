@@ -38,12 +38,6 @@ static size_t max_strips(const ob_attention *op)
     return op->desc.max_tokens / op->tile_m + op->desc.max_sequences;
 }
 
-/* Numbers of a strip in the work list; cross-attention's own are where its keys begin and how many they are. */
-static size_t strip_fields(const ob_attention *op)
-{
-    return ob__attention_is_cross(&op->desc) ? 6 : 4;
-}
-
 static ob_status create(ob_attention *op, ob_error *err)
 {
     const ob__tile tile = ob__tile_for(ob_context_device(op->ctx));
@@ -52,7 +46,7 @@ static ob_status create(ob_attention *op, ob_error *err)
     const ob_source *const own[] = {&ob_source_rows, &ob_source_attention_tokens, &ob_source_attention_strip};
     if (ob__attention_build_tokens(op, own, 3, "attention__strip", "attention_pack__strip", err) != OB_OK)
         return ob_error_status(err);
-    return ob__attention_reserve(op, strip_fields(op) * max_strips(op), 2 * max_panels(op), err);
+    return ob__attention_reserve(op, ob__attention_fields(&op->desc) * max_strips(op), 2 * max_panels(op), err);
 }
 
 /* Keys and values. */
@@ -64,7 +58,7 @@ static size_t workspace_bytes(const ob_attention *op)
 static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t *key_seqlens, size_t sequence_count,
                       ob_error *err)
 {
-    size_t fields = strip_fields(op);
+    size_t fields = ob__attention_fields(&op->desc);
     int32_t *strips = op->list, *panels = op->list + fields * max_strips(op);
     int32_t tile_m = (int32_t)op->tile_m, tile_n = (int32_t)op->tile_n;
     op->strip_count = op->panel_count = 0;
