@@ -27,6 +27,5 @@ ob_status ob__tasks_create(ob_context *ctx, const char *name, ob_buffer **out, o
 size_t ob__tasks_items(const ob_context *ctx, size_t tasks)
 {
     size_t items = ob__tasks_max_items(ctx);
-    /* Where long loops end silently each takes few. */
-    return tasks < items || (ob_context_device(ctx)->capabilities & OB_CAP_LONG_LOOPS) == 0 ? tasks : items;
+    return tasks < items ? tasks : items;
 }

@@ -37,11 +37,11 @@ static size_t rows_per_task(const ob_gemm *gemm, size_t m, size_t panels)
     size_t fit = ((size_t)768 << 10) / (tile * gemm->desc.k * sizeof(float));
     size_t most = fit < 8 ? 8 : fit > 16 ? 16 : fit;
     size_t wanted = 8 * (size_t)ob_context_device(gemm->ctx)->compute_units;
-    size_t items = (tiles + most - 1) / most;
-    if (panels * items < wanted)
-        items = (wanted + panels - 1) / panels;
-    items = items < tiles ? items : tiles;
-    return (tiles + items - 1) / items * tile;
+    size_t groups = (tiles + most - 1) / most;
+    if (panels * groups < wanted)
+        groups = (wanted + panels - 1) / panels;
+    groups = groups < tiles ? groups : tiles;
+    return (tiles + groups - 1) / groups * tile;
 }
 
 static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, const ob_buffer *src, size_t m,
@@ -59,7 +59,9 @@ static ob_status enqueue(const ob_gemm *gemm, const ob_gemm_weights *weights, co
                            ob_arg_i32((int32_t)gemm->desc.n),
                            ob_arg_i32((int32_t)gemm->desc.k),
                            ob_arg_i32((int32_t)rows)};
-    const ob_ndrange range = {1, {ob__tasks_items(gemm->ctx, tasks)}, {1}};
+    /* Where long loops end silently each work-item has one task. */
+    bool long_loops = (ob_context_device(gemm->ctx)->capabilities & OB_CAP_LONG_LOOPS) != 0;
+    const ob_ndrange range = {1, {long_loops ? ob__tasks_items(gemm->ctx, tasks) : tasks}, {1}};
     return ob_kernel_enqueue(gemm->kernel, &range, args, sizeof args / sizeof *args, err);
 }
 
