@@ -43,29 +43,71 @@ void split_weights(__global const float *panel, const int left, __global uint *t
     }
 }
 
-/* What stands between tile instructions, by their number in the step. Two rows of dst are fetched in each, and after the
- * first block, which splits, a share of the panel that follows: SPREAD lines, so that four blocks fetch it all.
- *
- * The panel is fetched a few steps ahead, from four of them at a time, which are a page each: hardware runs ahead within a
- * page alone, and this way it does so in four (25 GB/s instead of 20 on two cores). To the first-level cache, since the way
- * from the second takes the same fill buffers once more. */
+/* The panel is fetched some steps ahead, from PAGES of them at a time, of 4 KiB each where it is one of float32: hardware runs
+ * ahead within a page alone, and this way it does so in all of them (two cores of a Xeon, in turns: one page at a time 17
+ * to 19 GB/s, four 22 to 23, eight 23 to 25). To the second-level cache, since the first is too small for as much. Line
+ * `line` of 64 of the step that is PAGES to 2 PAGES - 1 steps ahead, if they were in order. */
+#define PAGES      8
+#define STEP_LINES (STEP_FLOATS / LINE)
+#define FETCH_WEIGHT(line) PREFETCH_FAR(fetched + (line) / PAGES * LINE + (line) % PAGES * STEP_FLOATS)
+
+/* The same for a panel's first steps, in step s of splitting src, when nothing else is read from memory. */
+#define FIRST_LINES 2 /* of a page */
+void fetch_first(__global const float *panel, const int count, const int s);
+void fetch_first(__global const float *panel, const int count, const int s)
+{
+    const int line = s * FIRST_LINES, pages = line / STEP_LINES * PAGES;
+    if (pages + PAGES >= count)
+        return;
+    __global const float *from = panel + (size_t)pages * STEP_FLOATS + line % STEP_LINES * LINE;
+    for (int page = 0; page <= PAGES; page++)
+        for (int i = 0; i < FIRST_LINES; i++)
+            PREFETCH_FAR(from + page * STEP_FLOATS + i * LINE)
+}
+
+/* What stands between tile instructions, by their number in the step: a 32nd of splitting the panel's next step, or the rest.
+ * The src parts of the next step are fetched into the first-level cache, since a tile waits for each of its lines. Two
+ * rows of dst are fetched in each step, and after the first block, which splits, a share of the panel that follows:
+ * SPREAD lines, so that four blocks fetch it all. */
 #define SPREAD 22
+#define FETCH_SRC(line) PREFETCH_NEAR(next_src_parts + (line)*LINE)
+#define FETCH_DST(i)    PREFETCH_WRITE(block_dst + min(2 * s % WIDE + (i) / 2, rows - 1) * (size_t)n + (i) % 2 * LINE)
 #define REST(i)                                                                                                        \
     FETCH_NEXT(i)                                                                                                      \
     if ((i) < SPREAD)                                                                                                  \
         PREFETCH_FAR(spread + (i)*LINE)                                                                                \
     if ((i) >= 34 && (i) < 38)                                                                                         \
-        PREFETCH_WRITE(block_dst + min(2 * s % WIDE + ((i)-34) / 2, rows - 1) * (size_t)n + (i) % 2 * LINE)
-#define FETCH_WEIGHT(i, page) PREFETCH_NEAR(fetched + (i) / 2 * LINE + ((i) % 2 * 2 + (page)) * STEP_FLOATS)
+        FETCH_DST((i)-34)
+#define SPLIT_PIECE(i)                                                                                                 \
+    {                                                                                                                  \
+        FETCH_WEIGHT(2 * (i))                                                                                          \
+        FETCH_WEIGHT(2 * (i) + 1)                                                                                      \
+        SPLIT_WEIGHTS(next_weight, (i) / 2, (i) % 2, next)                                                             \
+    }
 #define SPLIT_ONE(i)                                                                                                   \
     if ((i) < 32) {                                                                                                    \
-        FETCH_WEIGHT(i, 0)                                                                                             \
-        FETCH_WEIGHT(i, 1)                                                                                             \
-        SPLIT_WEIGHTS(next_weight, (i) % 16, (i) / 16 % 2, next)                                                       \
+        FETCH_SRC(3 * (i))                                                                                             \
+        FETCH_SRC(3 * (i) + 1)                                                                                         \
+        FETCH_SRC(3 * (i) + 2)                                                                                         \
+        SPLIT_PIECE(i)                                                                                                 \
     } else {                                                                                                           \
         REST(i)                                                                                                        \
     }
-#define SPLIT_TWO(i) SPLIT_ONE(2 * (i)) SPLIT_ONE(2 * (i) + 1)
+/* Among 23 instructions instead of 38: one or two pieces, and half of the lines of src. */
+#define PIECE(i) ((32 * (i) + 22) / 23)
+#define SPLIT_TWO(i)                                                                                                   \
+    FETCH_SRC(2 * (i))                                                                                                 \
+    FETCH_SRC(2 * (i) + 1)                                                                                             \
+    if ((i) == 22) {                                                                                                   \
+        FETCH_SRC(46)                                                                                                  \
+        FETCH_SRC(47)                                                                                                  \
+    }                                                                                                                  \
+    if ((i) >= 19)                                                                                                     \
+        FETCH_DST((i)-19)                                                                                              \
+    SPLIT_PIECE(PIECE(i))                                                                                              \
+    if (PIECE(i) + 1 < PIECE((i) + 1)) {                                                                               \
+        SPLIT_PIECE(PIECE(i) + 1)                                                                                      \
+    }
 
 /* The steps of a chunk for one block. The first block of a panel splits it, one step ahead; the last one the first step of
  * the panel that follows, if one does. Where that is another task's, the task is taken late: nobody sits on it. */
@@ -79,10 +121,12 @@ void split_weights(__global const float *panel, const int left, __global uint *t
         const bool ends = s + 1 == count, splits = ends ? block + 1 == blocks && follows : block == 0;                 \
         const int at = ends ? 0 : s + 1, left = k - (first + at) * WIDE;                                               \
         __global const float *next_weight = ends ? following : weight_chunk + (size_t)at * STEP_FLOATS;                \
-        const int ahead = s + 5 - s % 4;                                                                               \
-        __global const float *fetched = (ahead < count ? weight_chunk : following) + s % 4 * (4 * LINE * 4) +          \
+        const int ahead = s + 1 + PAGES - s % PAGES;                                                                   \
+        __global const float *fetched = (ahead < count ? weight_chunk : following) +                                   \
+                                        s % PAGES * (STEP_FLOATS / PAGES) +                                            \
                                         (size_t)(ahead < count ? ahead : ahead - count) * STEP_FLOATS;                 \
         __global const float *spread = coming + (size_t)((max(block, 1) - 1) * count + s) * (SPREAD * LINE);           \
+        __global uint *next_src_parts = ends && block + 1 == blocks ? all_src_parts : src_parts + BLOCK;               \
         turn ^= splits;                                                                                                \
         __global uint *next = panel_parts + (keeps ? at : turn) * BLOCK;                                               \
         if (splits && left >= WIDE) {                                                                                  \
@@ -92,11 +136,11 @@ void split_weights(__global const float *panel, const int left, __global uint *t
                 split_weights(next_weight, left, next);                                                                \
             STEP(REST)                                                                                                 \
         }                                                                                                              \
-        src_parts += BLOCK;                                                                                            \
+        src_parts = next_src_parts;                                                                                    \
         weight_parts = next;                                                                                           \
     }
 /* The step in which fetching reaches the panel that follows. */
-#define FIRST_AHEAD(count) ((count) < 6 ? 0 : ((count)-2) / 4 * 4)
+#define FIRST_AHEAD(count) ((count) < PAGES + 2 ? 0 : ((count)-2) / PAGES * PAGES)
 
 #ifdef RESIDUAL
 #define ADD_RESIDUAL(y, at) ((y) + vload16(0, residual + (at)))
@@ -158,11 +202,14 @@ gemm__amx(__global const float *src, __global const float *weight, __global cons
             __global const float *weight_chunk = weight + ((size_t)first_panel * k + (size_t)first * WIDE) * WIDE;
             if (steps > chunk || new_group != group)
                 for (int block = 0; block < blocks; block++)
-                    for (int s = 0; s < count; s++)
+                    for (int s = 0; s < count; s++) {
+                        if (block == 0)
+                            fetch_first(weight_chunk, count, s);
                         split_rows(src + (size_t)(begin + block * WIDE) * k + (first + s) * WIDE, (size_t)k,
                                    end - begin - block * WIDE, k - (first + s) * WIDE,
                                    begin + block * WIDE + 16 < end ? 2 : 1,
                                    all_src_parts + ((size_t)block * count + s) * BLOCK);
+                    }
             group = new_group;
             __global uint *weight_parts = panel_parts;
             const bool keeps = group_rows > WIDE && count > 1; /* a panel's steps for further blocks; else two places in turns */
