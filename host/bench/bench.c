@@ -1,4 +1,4 @@
-/* The order of a benchmark: roof, model, workloads, roof again, then what was asked for besides. */
+/* The order of a benchmark: roof, model, workloads and the roof between their runs, then what was asked for besides. */
 #include "bench_internal.h"
 
 #include <oberta/memory.h>
@@ -96,21 +96,14 @@ static ob_status run_workloads(ob__bench_session *s, ob_bench_report *report, ob
     return spec->dump_hidden == NULL ? OB_OK : ob__bench_dump_hidden(s, &spec->workloads[0], spec->dump_hidden, err);
 }
 
-/* A frequency that drifts during the workloads must not make them better than the roof, so it is measured on both sides
- * of them. */
-static ob_status finish_roof(ob__bench_session *s, ob_bench_report *report, ob_error *err)
+/* The best of all that was measured. */
+static void tell_roof(const ob__bench_session *s, ob_bench_report *report)
 {
-    if (ob__bench_watch(&s->spec->watch, "roof", err) != OB_OK || ob_roof_measure_again(s->ctx, &s->roof, err) != OB_OK)
-        return ob_error_status(err);
     report->roof_gflops = s->roof.gflops;
     report->roof_gbytes_per_s = s->roof.gbytes_per_s;
     report->roof_right = s->roof.answers_right;
-    for (size_t i = 0; i < report->result_count; i++) {
-        ob_bench_result *r = &report->results[i];
-        r->of_roof = s->roof.gflops > 0 ? r->gflops / s->roof.gflops : 0;
-        r->verified = r->verified && s->roof.answers_right;
-    }
-    return OB_OK;
+    for (size_t i = 0; i < report->result_count; i++)
+        report->results[i].verified = report->results[i].verified && s->roof.answers_right;
 }
 
 static ob_status measure_all(ob__bench_session *s, ob_bench_report *report, ob_error *err)
@@ -123,13 +116,11 @@ static ob_status measure_all(ob__bench_session *s, ob_bench_report *report, ob_e
         return ob_error_status(err);
     if (!roof)
         return OB_OK;
-    ob_status status = finish_roof(s, report, err);
+    tell_roof(s, report);
     /* Operators alone do not need the model's memory. */
     ob_roberta_destroy(s->model);
     s->model = NULL;
-    if (status == OB_OK && s->spec->operators)
-        status = ob__bench_operators(s, report, err);
-    return status;
+    return s->spec->operators ? ob__bench_operators(s, report, err) : OB_OK;
 }
 
 ob_status ob_bench_run(const ob_bench_spec *spec, ob_bench_report *out, ob_error *err)

@@ -41,7 +41,7 @@ typedef struct ob__bench_session {
     ob_result result; /* of the last batch; its memory serves the next */
 } ob__bench_session;
 
-/* measure.c: fills `result` but for of_roof and `verified`'s share of the roof. */
+/* measure.c: fills `result` but for `verified`'s share of the roof. */
 ob_status ob__bench_measure(ob__bench_session *session, const ob_workload *workload, ob_bench_result *result,
                             ob_error *err);
 /* Writes last_hidden_state.<row> of all rows. */

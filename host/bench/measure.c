@@ -1,11 +1,12 @@
-/* Runs a workload again and again. */
+/* Runs a workload again and again, and the roof in between: a share of it is of two medians of the same seconds. */
 #include "bench_internal.h"
 
 #include <oberta/memory.h>
 #include <oberta/writer.h>
 #include <stdlib.h>
 
-#define MIN_RUNS 3
+#define MIN_RUNS   3
+#define ROOF_SHARE 0.0625 /* of the time of runs, for the roof beside them */
 
 ob_status ob__bench_watch(const ob_bench_watch *watch, const char *what, ob_error *err)
 {
@@ -49,55 +50,97 @@ ob_status ob__bench_pass(ob__bench_session *s, const ob__bench_plan *plan, doubl
     return status;
 }
 
-/* Seconds of each run. */
-typedef struct runs {
-    double *seconds;
+/* Seconds of runs, or rates of the roof. */
+typedef struct samples {
+    double *values;
     size_t count, capacity;
-} runs;
+} samples;
 
-static ob_status run_for(ob__bench_session *s, const ob__bench_plan *plan, ob_hash128 first, runs *r, bool *same,
-                         ob_error *err)
+static ob_status add_sample(samples *s, double value, ob_error *err)
 {
-    double until = ob_clock_seconds() + s->spec->seconds;
-    while (r->count < MIN_RUNS || ob_clock_seconds() < until) {
-        ob_hash128 hash;
-        if (!ob_array_reserve((void **)&r->seconds, &r->capacity, r->count + 1, sizeof *r->seconds))
-            return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu runs", r->count);
-        if (ob__bench_pass(s, plan, &r->seconds[r->count], &hash, err) != OB_OK)
-            return ob_error_status(err);
-        r->count++;
-        *same = *same && ob_hash_equal(hash, first);
-    }
+    if (!ob_array_reserve((void **)&s->values, &s->capacity, s->count + 1, sizeof *s->values))
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for %zu samples", s->count);
+    s->values[s->count++] = value;
     return OB_OK;
 }
 
-static int compare_seconds(const void *a, const void *b)
+static int compare_values(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-/* The smallest run that `percent` of all runs do not exceed. */
-static double percentile(const runs *r, size_t percent)
+static void sort_samples(samples *s)
 {
-    size_t rank = (r->count * percent + 99) / 100;
-    return r->seconds[rank > 0 ? rank - 1 : 0];
+    if (s->count > 0)
+        qsort(s->values, s->count, sizeof *s->values, compare_values);
 }
 
-static void sum_up(const ob__bench_session *s, const ob_workload *w, runs *r, ob_bench_result *out)
+/* Of sorted samples: the smallest that `percent` of all do not exceed. */
+static double percentile(const samples *s, size_t percent)
 {
-    qsort(r->seconds, r->count, sizeof *r->seconds, compare_seconds);
-    double median = percentile(r, 50), tokens = (double)w->token_count;
+    size_t rank = (s->count * percent + 99) / 100;
+    return s->values[rank > 0 ? rank - 1 : 0];
+}
+
+/* Runs of a workload, and what lies between them. */
+typedef struct measurement {
+    samples seconds, roof;
+    ob_roof_probe *probe;
+} measurement;
+
+/* The roof in launches that take `seconds` together. */
+static ob_status probe_roof(ob__bench_session *s, measurement *m, double *seconds, ob_error *err)
+{
+    while (*seconds > 0) {
+        double gflops, begin = ob_clock_seconds();
+        if (ob_roof_probe_run(m->probe, &s->roof, &gflops, err) != OB_OK || add_sample(&m->roof, gflops, err) != OB_OK)
+            return ob_error_status(err);
+        *seconds -= ob_clock_seconds() - begin;
+    }
+    return OB_OK;
+}
+
+static ob_status run_for(ob__bench_session *s, const ob__bench_plan *plan, ob_hash128 first, measurement *m, bool *same,
+                         ob_error *err)
+{
+    double left = s->spec->seconds, roof_owed = 0;
+    if (ob_roof_probe_create(s->ctx, &s->roof, &m->probe, err) != OB_OK)
+        return ob_error_status(err);
+    while (m->seconds.count < MIN_RUNS || left > 0) {
+        ob_hash128 hash;
+        double seconds, begin = ob_clock_seconds();
+        if (ob__bench_pass(s, plan, &seconds, &hash, err) != OB_OK || add_sample(&m->seconds, seconds, err) != OB_OK)
+            return ob_error_status(err);
+        *same = *same && ob_hash_equal(hash, first);
+        left -= ob_clock_seconds() - begin;
+        roof_owed += seconds * ROOF_SHARE;
+        if (probe_roof(s, m, &roof_owed, err) != OB_OK)
+            return ob_error_status(err);
+    }
+    return OB_OK;
+}
+
+static void sum_up(const ob__bench_session *s, const ob_workload *w, measurement *m, ob_bench_result *out)
+{
+    sort_samples(&m->seconds);
+    sort_samples(&m->roof);
+    double median = percentile(&m->seconds, 50), tokens = (double)w->token_count;
     out->p50_ms = median * 1e3;
-    out->p95_ms = percentile(r, 95) * 1e3;
-    out->p99_ms = percentile(r, 99) * 1e3;
+    out->p95_ms = percentile(&m->seconds, 95) * 1e3;
+    out->p99_ms = percentile(&m->seconds, 99) * 1e3;
     out->tokens_per_s = tokens / median;
-    out->best_tokens_per_s = tokens / r->seconds[0];
+    out->best_tokens_per_s = tokens / m->seconds.values[0];
     out->sequences_per_s = (double)w->row_count / median;
     out->gflops = ob_workload_flops(w, &s->spec->model->config, s->spec->head) / median * 1e-9;
+    if (m->roof.count > 0) {
+        out->roof_gflops = percentile(&m->roof, 50);
+        out->of_roof = out->roof_gflops > 0 ? out->gflops / out->roof_gflops : 0;
+    }
 }
 
-static ob_status measure(ob__bench_session *s, const ob__bench_plan *plan, runs *r, ob_bench_result *out, ob_error *err)
+static ob_status measure(ob__bench_session *s, const ob__bench_plan *plan, measurement *m, ob_bench_result *out,
+                         ob_error *err)
 {
     ob_hash128 hash;
     double first;
@@ -106,33 +149,31 @@ static ob_status measure(ob__bench_session *s, const ob__bench_plan *plan, runs 
     out->first_run_ms = first * 1e3;
     out->total_ms = (ob_clock_seconds() - s->spec->started - s->spec->model->make_seconds) * 1e3;
     out->verified = true;
-    if (!s->spec->once) {
-        if (run_for(s, plan, hash, r, &out->verified, err) != OB_OK)
-            return ob_error_status(err);
-        out->run_count = r->count;
-        return OB_OK;
-    }
-    if (!ob_array_reserve((void **)&r->seconds, &r->capacity, 1, sizeof *r->seconds))
-        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a run");
-    r->seconds[r->count++] = first;
+    if (s->spec->once)
+        return add_sample(&m->seconds, first, err);
+    if (run_for(s, plan, hash, m, &out->verified, err) != OB_OK)
+        return ob_error_status(err);
+    out->run_count = m->seconds.count;
     return OB_OK;
 }
 
 ob_status ob__bench_measure(ob__bench_session *s, const ob_workload *workload, ob_bench_result *out, ob_error *err)
 {
     ob__bench_plan plan;
-    runs r = {NULL, 0, 0};
+    measurement m = {.probe = NULL};
     if (ob__bench_watch(&s->spec->watch, workload->name, err) != OB_OK ||
         ob__bench_plan_create(workload, &s->spec->model->config, s->spec->head, &s->limits, &plan, err) != OB_OK)
         return ob_error_status(err);
     out->workload = workload;
     out->batch_count = plan.batch_count;
-    ob_status status = measure(s, &plan, &r, out, err);
+    ob_status status = measure(s, &plan, &m, out, err);
     if (status == OB_OK) {
-        sum_up(s, workload, &r, out);
+        sum_up(s, workload, &m, out);
         out->peak_host_bytes = ob_memory_peak_bytes();
     }
-    ob_free(r.seconds);
+    ob_roof_probe_destroy(m.probe);
+    ob_free(m.roof.values);
+    ob_free(m.seconds.values);
     ob__bench_plan_release(&plan);
     return status;
 }

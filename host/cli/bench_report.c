@@ -32,18 +32,18 @@ static void append_kernels(const ob_bench_result *r, ob_strbuf *out)
 
 static void append_result(const cli_bench *b, const ob_bench_report *report, const ob_bench_result *r, ob_strbuf *out)
 {
-    char of_roof[32] = "null";
+    char roof[64] = "\"roof_gflops\":null,\"of_roof\":null";
     if (!b->once)
-        snprintf(of_roof, sizeof of_roof, "%.4f", r->of_roof);
+        snprintf(roof, sizeof roof, "\"roof_gflops\":%.3f,\"of_roof\":%.4f", r->roof_gflops, r->of_roof);
     ob_strbuf_puts(out, "{\"workload\":");
     ob_json_append_string(out, r->workload->name, strlen(r->workload->name));
     ob_strbuf_printf(out,
                      ",\"head\":\"%s\",\"tokens\":%zu,\"sequences\":%zu,\"batches\":%zu,\"runs\":%zu,"
                      "\"tokens_per_s\":%.3f,\"best_tokens_per_s\":%.3f,\"sequences_per_s\":%.4f,"
-                     "\"latency_ms\":{\"p50\":%.4f,\"p95\":%.4f,\"p99\":%.4f},\"gflops\":%.3f,\"of_roof\":%s,",
+                     "\"latency_ms\":{\"p50\":%.4f,\"p95\":%.4f,\"p99\":%.4f},\"gflops\":%.3f,%s,",
                      b->head, r->workload->token_count, r->workload->row_count, r->batch_count, r->run_count,
                      r->tokens_per_s, r->best_tokens_per_s, r->sequences_per_s, r->p50_ms, r->p95_ms, r->p99_ms,
-                     r->gflops, of_roof);
+                     r->gflops, roof);
     ob_strbuf_printf(out,
                      "\"first_run_ms\":%.4f,\"load_ms\":%.3f,\"build_ms\":%.3f,\"total_ms\":%.3f,"
                      "\"peak_host_bytes\":%llu,\"device_bytes\":%llu,\"verified\":%s",
@@ -142,14 +142,14 @@ static void print_device(const cli_bench *b, const ob_bench_report *r)
 
 static void print_results(const cli_context *ctx, const ob_bench_report *r)
 {
-    print_heading(ctx,
-                  "workload       tokens/s      best        p50 ms    p95 ms    p99 ms  GFLOPS  of roof  first run ms "
-                  " runs");
+    print_heading(
+        ctx, "workload       tokens/s      best        p50 ms    p95 ms    p99 ms  GFLOPS    roof  of roof  first run "
+             "ms  runs");
     for (size_t i = 0; i < r->result_count; i++) {
         const ob_bench_result *x = &r->results[i];
         printf("%-12s %10.1f %10.1f  %10.2f %9.2f %9.2f  %6.1f  ", x->workload->name, x->tokens_per_s,
                x->best_tokens_per_s, x->p50_ms, x->p95_ms, x->p99_ms, x->gflops);
-        printf("%5.1f %%  %12.2f  %4zu%s\n", 100 * x->of_roof, x->first_run_ms, x->run_count,
+        printf("%6.1f  %5.1f %%  %12.2f  %4zu%s\n", x->roof_gflops, 100 * x->of_roof, x->first_run_ms, x->run_count,
                x->verified ? "" : "  NOT VERIFIED: not every run gave the same");
     }
 }

@@ -18,6 +18,8 @@
  * leaves to two cores, give 33 to 34. */
 #define MAX_READ_BYTES ((size_t)1024 << 20)
 #define READ_FACTOR    0x2545F491u
+#define STREAMS        8
+#define STREAM_TURNS   (64 * STREAMS) /* of whole pages, where a vector is a line */
 
 /* Work-items and the size of their groups. */
 typedef struct spread {
@@ -62,18 +64,63 @@ static ob_status time_kernel(ob_context *ctx, ob_kernel *kernel, const spread *s
     return OB_OK;
 }
 
-/* The quickest of rounds over `budget` seconds, at least MIN_ROUNDS. */
-static ob_status time_rounds(ob_context *ctx, ob_kernel *kernel, const spread *s, const ob_arg *args, size_t count,
-                             double budget, double *best, ob_error *err)
+struct ob_roof_probe {
+    ob_context *ctx;
+    ob_kernel *kernel;
+    ob_buffer *out; /* (spread.items, width) */
+    spread spread;
+    size_t width;
+    int32_t turns;
+};
+
+static ob_status run_probe(ob_roof_probe *p, double *seconds, ob_error *err)
 {
-    double until = ob_clock_seconds() + budget, seconds;
-    *best = 1e30;
-    for (int round = 0; round < MIN_ROUNDS || ob_clock_seconds() < until; round++) {
-        if (time_kernel(ctx, kernel, s, args, count, &seconds, err) != OB_OK)
+    const ob_arg args[] = {ob_arg_buffer(p->out), ob_arg_f32(0.25f), ob_arg_f32(0.5f), ob_arg_i32(p->turns)};
+    return time_kernel(p->ctx, p->kernel, &p->spread, args, 4, seconds, err);
+}
+
+static ob_status prepare_probe(ob_roof_probe *p, ob_error *err)
+{
+    double seconds;
+    if (build(p->ctx, &ob_source_roof, p->width, "roof_fma", &p->kernel, err) != OB_OK)
+        return ob_error_status(err);
+    p->spread = spread_over(ob_context_device(p->ctx), ob_kernel_max_work_group(p->kernel));
+    if (ob_buffer_create(p->ctx, p->spread.items * p->width * sizeof(float), "roof", &p->out, err) != OB_OK)
+        return ob_error_status(err);
+    p->turns = TRIAL_TURNS;
+    for (int i = 0; i < 2; i++) /* the first launch may pay for more than itself */
+        if (run_probe(p, &seconds, err) != OB_OK)
             return ob_error_status(err);
-        *best = seconds < *best ? seconds : *best;
-    }
+    double turns = TRIAL_TURNS * ROUND_SECONDS / (seconds > 0 ? seconds : 1e-9);
+    p->turns = (int32_t)(turns > MAX_TURNS ? MAX_TURNS : turns < TRIAL_TURNS ? TRIAL_TURNS : turns);
     return OB_OK;
+}
+
+static ob_status create_probe(ob_context *ctx, size_t width, ob_roof_probe **out, ob_error *err)
+{
+    *out = ob_calloc(1, sizeof **out);
+    if (*out == NULL)
+        return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for measuring the roof");
+    **out = (ob_roof_probe){.ctx = ctx, .width = width};
+    if (prepare_probe(*out, err) == OB_OK)
+        return OB_OK;
+    ob_roof_probe_destroy(*out);
+    *out = NULL;
+    return ob_error_status(err);
+}
+
+ob_status ob_roof_probe_create(ob_context *ctx, const ob_roof *roof, ob_roof_probe **out, ob_error *err)
+{
+    return create_probe(ctx, roof->vector_width, out, err);
+}
+
+void ob_roof_probe_destroy(ob_roof_probe *p)
+{
+    if (p == NULL)
+        return;
+    ob_buffer_destroy(p->out);
+    ob_kernel_destroy(p->kernel);
+    ob_free(p);
 }
 
 static ob_status check_ones(ob_buffer *out, size_t count, bool *right, ob_error *err)
@@ -88,35 +135,31 @@ static ob_status check_ones(ob_buffer *out, size_t count, bool *right, ob_error 
     return status;
 }
 
-static ob_status run_fma(ob_context *ctx, ob_kernel *kernel, ob_buffer *out, const spread *s, size_t width,
-                         double *gflops, bool *right, ob_error *err)
+ob_status ob_roof_probe_run(ob_roof_probe *p, ob_roof *roof, double *gflops, ob_error *err)
 {
-    ob_arg args[] = {ob_arg_buffer(out), ob_arg_f32(0.25f), ob_arg_f32(0.5f), ob_arg_i32(TRIAL_TURNS)};
     double seconds;
-    for (int i = 0; i < 2; i++) /* the first launch may pay for more than itself */
-        if (time_kernel(ctx, kernel, s, args, 4, &seconds, err) != OB_OK)
-            return ob_error_status(err);
-    double turns = TRIAL_TURNS * ROUND_SECONDS / (seconds > 0 ? seconds : 1e-9);
-    turns = turns > MAX_TURNS ? MAX_TURNS : turns < TRIAL_TURNS ? TRIAL_TURNS : turns;
-    args[3] = ob_arg_i32((int32_t)turns);
-    if (time_rounds(ctx, kernel, s, args, 4, FMA_SECONDS, &seconds, err) != OB_OK)
+    if (run_probe(p, &seconds, err) != OB_OK ||
+        check_ones(p->out, p->spread.items * p->width, &roof->answers_right, err) != OB_OK)
         return ob_error_status(err);
-    *gflops = 2.0 * SUMS * (double)width * (double)(int32_t)turns * (double)s->items / seconds * 1e-9;
-    return check_ones(out, s->items * width, right, err);
+    *gflops = 2.0 * SUMS * (double)p->width * (double)p->turns * (double)p->spread.items / seconds * 1e-9;
+    if (*gflops > roof->gflops) {
+        roof->gflops = *gflops;
+        roof->vector_width = p->width;
+    }
+    return OB_OK;
 }
 
-static ob_status measure_fma(ob_context *ctx, size_t width, double *gflops, bool *right, ob_error *err)
+/* The best of some launches, at least MIN_ROUNDS. */
+static ob_status measure_fma(ob_context *ctx, size_t width, ob_roof *roof, ob_error *err)
 {
-    ob_kernel *kernel = NULL;
-    ob_buffer *out = NULL;
-    ob_status status = build(ctx, &ob_source_roof, width, "roof_fma", &kernel, err);
-    spread s = spread_over(ob_context_device(ctx), kernel != NULL ? ob_kernel_max_work_group(kernel) : 1);
-    if (status == OB_OK)
-        status = ob_buffer_create(ctx, s.items * width * sizeof(float), "roof", &out, err);
-    if (status == OB_OK)
-        status = run_fma(ctx, kernel, out, &s, width, gflops, right, err);
-    ob_buffer_destroy(out);
-    ob_kernel_destroy(kernel);
+    ob_roof_probe *probe;
+    if (create_probe(ctx, width, &probe, err) != OB_OK)
+        return ob_error_status(err);
+    ob_status status = OB_OK;
+    double until = ob_clock_seconds() + FMA_SECONDS, gflops;
+    for (int round = 0; status == OB_OK && (round < MIN_ROUNDS || ob_clock_seconds() < until); round++)
+        status = ob_roof_probe_run(probe, roof, &gflops, err);
+    ob_roof_probe_destroy(probe);
     return status;
 }
 
@@ -125,6 +168,7 @@ typedef struct reading {
     spread spread;
     size_t width; /* elements of a vector */
     int32_t stride, step, turns;
+    int32_t gap, advance; /* of reading: roof_read.cl */
     size_t elements;
 } reading;
 
@@ -137,11 +181,15 @@ static reading plan_reading(const ob_device_info *device)
         bytes = (size_t)device->max_alloc_bytes;
     bool cpu = device->type == OB_DEVICE_CPU;
     reading r = {.spread = spread_over(device, 256), .width = cpu ? 16 : 4};
-    size_t turns = bytes / (r.width * sizeof(uint32_t)) / r.spread.items / 4 * 4;
-    turns = turns < 4 ? 4 : turns > MAX_TURNS ? MAX_TURNS : turns;
+    size_t turns = bytes / (r.width * sizeof(uint32_t)) / r.spread.items;
+    turns = turns > MAX_TURNS ? MAX_TURNS : turns;
+    turns = turns >= STREAM_TURNS ? turns / STREAM_TURNS * STREAM_TURNS : turns / STREAMS * STREAMS;
+    turns = turns < STREAMS ? STREAMS : turns;
     r.turns = (int32_t)turns;
     r.stride = cpu ? r.turns : 1;
     r.step = cpu ? 1 : (int32_t)r.spread.items;
+    r.gap = cpu ? r.turns / STREAMS : r.step;
+    r.advance = cpu ? 1 : STREAMS * r.step;
     r.elements = r.spread.items * turns * r.width;
     return r;
 }
@@ -162,16 +210,30 @@ static ob_status check_sum(ob_buffer *out, const reading *r, bool *right, ob_err
     return status;
 }
 
+/* The quickest of rounds over READ_SECONDS, at least MIN_ROUNDS. */
+static ob_status time_reading(ob_context *ctx, const reading *r, ob_kernel *kernel, const ob_arg *args, size_t count,
+                              double *best, ob_error *err)
+{
+    double until = ob_clock_seconds() + READ_SECONDS, seconds;
+    *best = 1e30;
+    for (int round = 0; round < MIN_ROUNDS || ob_clock_seconds() < until; round++) {
+        if (time_kernel(ctx, kernel, &r->spread, args, count, &seconds, err) != OB_OK)
+            return ob_error_status(err);
+        *best = seconds < *best ? seconds : *best;
+    }
+    return OB_OK;
+}
+
 static ob_status run_reading(ob_context *ctx, const reading *r, ob_kernel *fill, ob_kernel *read, ob_buffer *data,
                              ob_buffer *out, ob_roof *roof, ob_error *err)
 {
     const ob_arg fill_args[] = {ob_arg_buffer(data), ob_arg_i32(r->stride), ob_arg_i32(r->step), ob_arg_i32(r->turns),
                                 ob_arg_i32((int32_t)READ_FACTOR)};
-    const ob_arg read_args[] = {ob_arg_buffer(data), ob_arg_buffer(out), ob_arg_i32(r->stride), ob_arg_i32(r->step),
-                                ob_arg_i32(r->turns)};
+    const ob_arg read_args[] = {ob_arg_buffer(data), ob_arg_buffer(out),     ob_arg_i32(r->stride),
+                                ob_arg_i32(r->gap),  ob_arg_i32(r->advance), ob_arg_i32(r->turns)};
     double seconds;
     if (time_kernel(ctx, fill, &r->spread, fill_args, 5, &seconds, err) != OB_OK ||
-        time_rounds(ctx, read, &r->spread, read_args, 5, READ_SECONDS, &seconds, err) != OB_OK ||
+        time_reading(ctx, r, read, read_args, 6, &seconds, err) != OB_OK ||
         check_sum(out, r, &roof->answers_right, err) != OB_OK)
         return ob_error_status(err);
     roof->bytes_read = r->elements * sizeof(uint32_t);
@@ -205,23 +267,13 @@ ob_status ob_roof_measure(ob_context *ctx, ob_roof *out, ob_error *err)
     static const size_t widths[2][3] = {{1, 2, 4}, {4, 8, 16}};
     bool cpu = ob_context_device(ctx)->type == OB_DEVICE_CPU;
     *out = (ob_roof){.answers_right = true};
-    for (size_t i = 0; i < 3; i++) {
-        double gflops;
-        if (measure_fma(ctx, widths[cpu][i], &gflops, &out->answers_right, err) != OB_OK)
+    for (size_t i = 0; i < 3; i++)
+        if (measure_fma(ctx, widths[cpu][i], out, err) != OB_OK)
             return ob_error_status(err);
-        if (gflops > out->gflops) {
-            out->gflops = gflops;
-            out->vector_width = widths[cpu][i];
-        }
-    }
     return measure_reading(ctx, out, err);
 }
 
 ob_status ob_roof_measure_again(ob_context *ctx, ob_roof *roof, ob_error *err)
 {
-    double gflops;
-    if (measure_fma(ctx, roof->vector_width, &gflops, &roof->answers_right, err) != OB_OK)
-        return ob_error_status(err);
-    roof->gflops = gflops > roof->gflops ? gflops : roof->gflops;
-    return OB_OK;
+    return measure_fma(ctx, roof->vector_width, roof, err);
 }

@@ -451,8 +451,8 @@ rm -r config
 expect 0 '^2x8 +[0-9.]+ ' $program bench -m "$demo" -w 2x8,1x16 --seconds 0
 $program bench -m "$demo" -w 2x8,mixed --head fill-mask --seconds 0 --profile --trace trace.json --json >bench.json 2>err.txt
 for field in device.usable model.hidden_size roof.gflops roof.gbytes_per_s results.workload results.tokens_per_s \
-    results.sequences_per_s results.latency_ms results.gflops results.of_roof results.first_run_ms results.load_ms \
-    results.build_ms results.peak_host_bytes results.device_bytes results.verified; do
+    results.sequences_per_s results.latency_ms results.gflops results.roof_gflops results.of_roof \
+    results.first_run_ms results.load_ms results.build_ms results.peak_host_bytes results.device_bytes results.verified; do
     expect 0 "\"${field#*.}\":" cat bench.json
 done
 expect 0 '"workload":"2x8".*"verified":true' cat bench.json
@@ -461,10 +461,13 @@ expect 0 '"kernel":"gemm' cat bench.json
 expect 0 '"name":"gemm.*"ph":"X","ts":' cat trace.json
 if command -v python3 >/dev/null; then
     expect 0 'read' python3 -c 'import json
-assert len(json.load(open("bench.json"))["results"]) == 2
+results = json.load(open("bench.json"))["results"]
+assert len(results) == 2
+assert all(abs(r["of_roof"] - r["gflops"] / r["roof_gflops"]) < 0.001 for r in results)
 assert len(json.load(open("trace.json"))["traceEvents"]) > 100
 print("read")'
 fi
+expect 0 '^gemm [a-z0-9]+ 128x512, m 4096 .* %$' $program bench -m "$demo" -w 2x8 --seconds 0 --operators
 expect 0 '"devices":\[' $program bench -m "$demo" -w 2x8 --seconds 0 -d '0;cpu' --json
 expect 0 '"roof":null' $program bench -m "$demo" -w 2x8 --once --json --dump-hidden dump.safetensors
 expect 0 'last_hidden_state.0.*last_hidden_state.1' sh -c 'head -c 500 dump.safetensors | tr -d "\0"'

@@ -90,7 +90,8 @@ typedef struct ob_bench_kernel {
 typedef struct ob_bench_result {
     const ob_workload *workload;
     size_t batch_count, run_count;                         /* runs after the first */
-    double tokens_per_s, sequences_per_s, gflops, of_roof; /* by the median run; of_roof 0..1 */
+    double tokens_per_s, sequences_per_s, gflops; /* by the median run */
+    double roof_gflops, of_roof;                  /* the roof's median between the runs, and the share of it, 0..1 */
     double best_tokens_per_s;
     double p50_ms, p95_ms, p99_ms; /* of the whole workload */
     double first_run_ms;
@@ -109,7 +110,7 @@ typedef struct ob_bench_operator {
 
 typedef struct ob_bench_report {
     const ob_device_info *device;
-    double roof_gflops, roof_gbytes_per_s; /* 0 where they were not measured */
+    double roof_gflops, roof_gbytes_per_s; /* the best seen; 0 where they were not measured */
     bool roof_right;
     double load_ms, build_ms;
     uint64_t parameters, weight_bytes, activation_bytes, device_bytes;

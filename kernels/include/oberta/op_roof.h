@@ -21,7 +21,18 @@ typedef struct ob_roof {
 ob_status ob_roof_measure(ob_context *ctx, ob_roof *out, ob_error *err);
 
 /* Measures the fma again at the width that was best, about 0.1 s, and keeps the greater rate: machines are noisy, and a
- * roof below what stands under it is none. */
+ * roof below what stands under it is none. Errors as above. */
 ob_status ob_roof_measure_again(ob_context *ctx, ob_roof *roof, ob_error *err);
+
+/* The same, a launch of some 15 ms at a time, to be run between other work: where others use the machine, its speed is
+ * another every few seconds, and only what was measured in turns can be compared. */
+typedef struct ob_roof_probe ob_roof_probe;
+
+/* For the width of `roof`. Errors as above; the probe must not outlive ctx. */
+ob_status ob_roof_probe_create(ob_context *ctx, const ob_roof *roof, ob_roof_probe **out, ob_error *err);
+void ob_roof_probe_destroy(ob_roof_probe *probe); /* NULL does nothing */
+
+/* *gflops: the rate of this launch; `roof` keeps the greatest, and whether all answers were right. */
+ob_status ob_roof_probe_run(ob_roof_probe *probe, ob_roof *roof, double *gflops, ob_error *err);
 
 #endif
