@@ -42,7 +42,7 @@ static ob_status create(ob_attention *op, ob_error *err)
     const ob_source *const own[] = {&ob_source_tasks, &ob_source_amx, &ob_source_attention_tokens,
                                     &ob_source_attention_amx};
     if (ob__amx_reserve(op->ctx, share_bytes(&op->desc), err) != OB_OK ||
-        ob__tasks_create(op->ctx, "attention tasks", &op->tasks, err) != OB_OK ||
+        ob__tasks_create(op->ctx, "attention tasks", 0, &op->tasks, err) != OB_OK ||
         ob__attention_build_tokens(op, own, 4, "attention__amx", NULL, err) != OB_OK)
         return ob_error_status(err);
     return ob__attention_reserve(op, ob__attention_fields(&op->desc) * max_runs(op), 0, err);

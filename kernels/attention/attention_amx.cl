@@ -102,7 +102,7 @@ float softmax(__global float *scores, __global const float *drop, const int widt
     return 1.0f / SUM_N(sums);
 }
 
-#define SUM_STEPS(count)                                                                                               \
+#define SUM_BLOCKS(count)                                                                                               \
     for (int s = 0; s < (count); s++) {                                                                                \
         if (halves == 2) {                                                                                             \
             STEP(FETCH_NEXT)                                                                                           \
@@ -130,20 +130,22 @@ void fetch_row(__global const float *q, __global const float *kv, __global const
     }
 }
 
-/* runs (count, FIELDS): first token and length of the sequence, first query in it and the one after the last, and with
- * CROSS where its keys begin and how many they are. A task is a run and a head. tasks: common/tasks.clh.
- * share: uints of the scratch for a work-item, at least 33 W + 32 and 6 KiB for each of D + W / 32 + 2 D W / 32 blocks, where
- * W is the longest sequence rounded up to 32 and D HEAD_SIZE / 32. Global range: any. */
-__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-attention__amx(__global const float *q, __global const float *kv, __global const int *runs,
-               __global const int *key_mask, const int masked, __global float *dst, __global int *tasks,
-               __global uint *scratch, const int share, const int run_count, const int heads, const float scale)
+/* Takes tasks until there are none; how many it did. runs (run_count, FIELDS): first token and length of the sequence, first
+ * query in it and the one after the last, and with CROSS where its keys begin and how many they are. A task is a run and a
+ * head. tasks: common/tasks.clh.
+ * own: the work-item's share of the scratch, at least 33 W + 32 uints and 6 KiB for each of D + W / 32 + 2 D W / 32 blocks,
+ * where W is the longest sequence rounded up to 32 and D HEAD_SIZE / 32. */
+int do_heads(__global const float *q, __global const float *kv, __global const int *runs, __global const int *key_mask,
+             const int masked, __global float *dst, __global int *tasks, __global uint *own, const int run_count,
+             const int heads, const float scale);
+int do_heads(__global const float *q, __global const float *kv, __global const int *runs, __global const int *key_mask,
+             const int masked, __global float *dst, __global int *tasks, __global uint *own, const int run_count,
+             const int heads, const float scale)
 {
     const int hidden = heads * HEAD_SIZE, task_count = run_count * heads;
-    const int own = claim_share(tasks);
-    __global uint *queries = scratch + (size_t)own * share, *key_parts = queries + DEPTH * BLOCK;
-    TILE_CONFIGURE_WHOLE()
-    for (int task = atomic_inc(tasks), next; task < task_count; task = next) {
+    __global uint *queries = own, *key_parts = queries + DEPTH * BLOCK;
+    int done = 0;
+    for (int task = atomic_inc(tasks), next; task < task_count; task = next, done++) {
         next = atomic_inc(tasks);
         __global const int *run = runs + FIELDS * (task / heads), *next_run = runs + FIELDS * (next / heads);
         const int head = task % heads, begin = run[0], length = run[1], end_query = run[3];
@@ -169,7 +171,7 @@ attention__amx(__global const float *q, __global const float *kv, __global const
             for (int j = 0; j < width; j += WIDE) {
                 __global const uint *src_parts = queries;
                 CLEAR_SUMS_TILES()
-                SUM_STEPS(DEPTH)
+                SUM_BLOCKS(DEPTH)
                 MOVE_SUMS(TILE_STORE, scores + j, width * 4)
             }
             for (int i = 0; i < rows; i++) {
@@ -182,7 +184,7 @@ attention__amx(__global const float *q, __global const float *kv, __global const
                 __global const uint *src_parts = exponentials;
                 weight_parts = value_parts + (size_t)part * all_panels * BLOCK;
                 CLEAR_SUMS_TILES()
-                SUM_STEPS(panels)
+                SUM_BLOCKS(panels)
                 MOVE_SUMS(TILE_STORE, scores, WIDE * 4)
                 for (int i = 0; i < rows; i++) {
                     __global float *to = dst + (size_t)(begin + first + i) * hidden + head * HEAD_SIZE + part * WIDE;
@@ -192,7 +194,19 @@ attention__amx(__global const float *q, __global const float *kv, __global const
             }
         }
     }
+    end_tasks(tasks);
+    return done;
+}
+
+/* share: uints of the scratch for a work-item. Global range: any. */
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+attention__amx(__global const float *q, __global const float *kv, __global const int *runs,
+               __global const int *key_mask, const int masked, __global float *dst, __global int *tasks,
+               __global uint *scratch, const int share, const int run_count, const int heads, const float scale)
+{
+    const int own = claim_share(tasks);
+    TILE_CONFIGURE_WHOLE()
+    do_heads(q, kv, runs, key_mask, masked, dst, tasks, scratch + own * (size_t)share, run_count, heads, scale);
     TILE_RELEASE()
     leave_share(tasks, own);
-    end_tasks(tasks);
 }

@@ -5,6 +5,7 @@
 #include <oberta/launch.h>
 
 #define OB__AMX_WIDE        32                 /* rows and columns of a block of sums, and k of a step */
+#define OB__AMX_MAX_SINGLE  128                /* steps of k whose parts one block of rows keeps, 768 KiB */
 #define OB__AMX_PARTS_BYTES ((size_t)6 * 1024) /* of 32 x 32 floats: six tiles */
 #define OB__AMX_SUMS_BYTES  ((size_t)4 * 1024) /* of a block */
 

@@ -11,9 +11,9 @@ size_t ob__tasks_max_items(const ob_context *ctx)
     return ITEMS_PER_UNIT * (size_t)ob_context_device(ctx)->compute_units;
 }
 
-ob_status ob__tasks_create(ob_context *ctx, const char *name, ob_buffer **out, ob_error *err)
+ob_status ob__tasks_create(ob_context *ctx, const char *name, size_t more, ob_buffer **out, ob_error *err)
 {
-    size_t count = COUNTERS + ob__tasks_max_items(ctx);
+    size_t count = COUNTERS + ob__tasks_max_items(ctx) + more;
     int32_t *none = ob_calloc(count, sizeof *none);
     if (none == NULL)
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for '%s'", name);

@@ -6,12 +6,11 @@
 #include "tile.h"
 
 /* For a second-level cache of 2 MiB. */
-#define MAX_BLOCKS 4   /* of rows */
-#define MAX_WHOLE  32  /* steps of k in one chunk: with the panel's 960 KiB of parts */
-#define MAX_CHUNK  24  /* steps, else: 720 KiB, beside the sums that wait */
-#define MAX_SINGLE 128 /* steps of one block of rows, 768 KiB; of the panel two are kept, then */
-#define MAX_SUMS   96  /* blocks of sums that wait, 384 KiB */
-#define MIN_PANELS 12  /* of a task that splits its rows of src anew */
+#define MAX_BLOCKS 4  /* of rows */
+#define MAX_WHOLE  32 /* steps of k in one chunk: with the panel's 960 KiB of parts */
+#define MAX_CHUNK  24 /* steps, else: 720 KiB, beside the sums that wait */
+#define MAX_SUMS   96 /* blocks of sums that wait, 384 KiB */
+#define MIN_PANELS 12 /* of a task that splits its rows of src anew */
 
 typedef struct geometry {
     size_t chunk;       /* steps */
@@ -34,7 +33,8 @@ static size_t smaller(size_t a, size_t b)
 static size_t chunk_of(const ob_gemm_desc *desc, size_t blocks)
 {
     size_t steps = ceil_div(desc->k, OB__AMX_WIDE);
-    return steps <= (blocks == 1 ? MAX_SINGLE : MAX_WHOLE) ? steps : ceil_div(steps, ceil_div(steps, MAX_CHUNK));
+    return steps <= (blocks == 1 ? OB__AMX_MAX_SINGLE : MAX_WHOLE) ? steps
+                                                                   : ceil_div(steps, ceil_div(steps, MAX_CHUNK));
 }
 
 /* For groups of so many blocks of rows. It changes who computes what, never the result. Rows whose parts are one chunk
@@ -74,7 +74,7 @@ static ob_status create(ob_gemm *gemm, ob_error *err)
     }
     gemm->block = OB__AMX_WIDE;
     if (ob__amx_reserve(gemm->ctx, most, err) != OB_OK ||
-        ob__tasks_create(gemm->ctx, "gemm tasks", &gemm->tasks, err) != OB_OK)
+        ob__tasks_create(gemm->ctx, "gemm tasks", 0, &gemm->tasks, err) != OB_OK)
         return ob_error_status(err);
     const ob_device_info *device = ob_context_device(gemm->ctx);
     const ob_source *const own[] = {&ob_source_tasks, &ob_source_amx, &ob_source_gemm_amx};

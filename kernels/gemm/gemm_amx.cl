@@ -142,56 +142,58 @@ void fetch_first(__global const float *panel, const int count, const int s)
 /* The step in which fetching reaches the panel that follows. */
 #define FIRST_AHEAD(count) ((count) < PAGES + 2 ? 0 : ((count)-2) / PAGES * PAGES)
 
-#ifdef RESIDUAL
-#define ADD_RESIDUAL(y, at) ((y) + vload16(0, residual + (at)))
-#define RESIDUAL_AT(at)     residual[at]
-#else
-#define ADD_RESIDUAL(y, at) (y)
-#define RESIDUAL_AT(at)     0.0f
-#endif
-
-/* The epilogue of up to 32 rows of 32 sums, of which `columns` are stored. */
+/* The epilogue of up to 32 rows of 32 sums, of which `columns` are stored. residual: NULL for none */
 void finish(__global float *sums, __global const float *bias, __global const float *residual, __global float *dst,
-            const int rows, const int columns, const int n);
+            const int rows, const int columns, const int n, const int activates);
 void finish(__global float *sums, __global const float *bias, __global const float *residual, __global float *dst,
-            const int rows, const int columns, const int n)
+            const int rows, const int columns, const int n, const int activates)
 {
     const float16 bias0 = vload16(0, bias), bias1 = vload16(1, bias);
     for (int i = 0; i < rows; i++) {
         const size_t at = (size_t)i * n;
-        const float16 x0 = vload16(2 * i, sums) + bias0, x1 = vload16(2 * i + 1, sums) + bias1;
-        const float16 y0 = ACTIVATE(float16, x0), y1 = ACTIVATE(float16, x1);
+        float16 x0 = vload16(2 * i, sums) + bias0, x1 = vload16(2 * i + 1, sums) + bias1;
+        if (activates) {
+            x0 = ACTIVATE(float16, x0);
+            x1 = ACTIVATE(float16, x1);
+        }
         if (columns == WIDE) {
-            STORE_FLOATS(ADD_RESIDUAL(y0, at), dst + at)
-            STORE_FLOATS(ADD_RESIDUAL(y1, at + 16), dst + at + 16)
+            if (residual != 0) {
+                x0 += vload16(0, residual + at);
+                x1 += vload16(1, residual + at);
+            }
+            STORE_FLOATS(x0, dst + at)
+            STORE_FLOATS(x1, dst + at + 16)
             continue;
         }
         float row[WIDE];
-        vstore16(y0, 0, row);
-        vstore16(y1, 1, row);
+        vstore16(x0, 0, row);
+        vstore16(x1, 1, row);
         for (int c = 0; c < columns; c++)
-            dst[at + c] = row[c] + RESIDUAL_AT(at + c);
+            dst[at + c] = residual != 0 ? row[c] + residual[at + c] : row[c];
     }
 }
 
-/* Work-items take tasks, one after the other, until there are none. The parts of a group's rows serve further tasks of it,
- * where k is one chunk. tasks (common/tasks.clh) are panels, those of one group of rows after those of the other;
- * group_rows is a multiple of 32, chunk counts steps; a task has `least` to `most` panels. Global range: any.
+/* Takes tasks, one after the other, until there are none; how many panels it did. The parts of a group's rows serve further
+ * tasks of it, where k is one chunk. tasks (common/tasks.clh) are panels, those of one group of rows after those of the
+ * other; group_rows is a multiple of 32, chunk counts steps; a task has `least` to `most` panels. residual: NULL for none
  *
- * share: uints of the scratch for a work-item. In KiB at least: 6 chunk for each 32 rows of a group; 6 chunk for a panel, but
- * 12 at least, and where a group has 32 rows; 4 for each 32 rows and panel of a task where k is more than a chunk, else 4. */
-__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-gemm__amx(__global const float *src, __global const float *weight, __global const float *bias,
-          __global const float *residual, __global float *dst, __global int *tasks, __global uint *scratch, const int share,
-          const int m, const int n, const int k, const int group_rows, const int chunk, const int least, const int most)
+ * own: the work-item's share of the scratch. In KiB at least: 6 chunk for each 32 rows of a group; 6 chunk for a panel, but 12
+ * at least, and where a group has 32 rows; 4 for each 32 rows and panel of a task where k is more than a chunk, else 4. */
+int do_products(__global const float *src, __global const float *weight, __global const float *bias,
+                __global const float *residual, __global float *dst, __global int *tasks, __global uint *own, const int m,
+                const int n, const int k, const int group_rows, const int chunk, const int least, const int most,
+                const int activates);
+int do_products(__global const float *src, __global const float *weight, __global const float *bias,
+                __global const float *residual, __global float *dst, __global int *tasks, __global uint *own, const int m,
+                const int n, const int k, const int group_rows, const int chunk, const int least, const int most,
+                const int activates)
 {
     const int panels = (n + WIDE - 1) / WIDE, all_panels = (m + group_rows - 1) / group_rows * panels;
     const int steps = (k + WIDE - 1) / WIDE;
-    const int own = claim_share(tasks);
-    __global uint *all_src_parts = scratch + own * (size_t)share;
+    __global uint *all_src_parts = own;
     __global uint *panel_parts = all_src_parts + (size_t)group_rows / WIDE * chunk * BLOCK;
     __global float *all_sums = (__global float *)(panel_parts + (size_t)(group_rows > WIDE ? max(chunk, 2) : 2) * BLOCK);
-    TILE_CONFIGURE_WHOLE()
+    int done = 0;
     int2 task = take_tasks(tasks, all_panels, panels, least, most);
     for (int group = -1; task.x < all_panels;) {
         const int first_panel = task.x % panels, new_group = task.x / panels;
@@ -242,9 +244,11 @@ gemm__amx(__global const float *src, __global const float *weight, __global cons
                         SUM_STEPS(STEP_LOW, SPLIT_TWO)
                     MOVE_SUMS(TILE_STORE, sums, BLOCK_ROW)
                     if (first + count == steps)
-                        finish(sums, bias + panel * WIDE, residual + (size_t)row * n + panel * WIDE, block_dst, rows,
-                               min(WIDE, n - panel * WIDE), n);
+                        finish(sums, bias + panel * WIDE,
+                               residual != 0 ? residual + (size_t)row * n + panel * WIDE : residual, block_dst, rows,
+                               min(WIDE, n - panel * WIDE), n, activates);
                 }
+                done += first + count == steps;
                 weight_chunk = following;
                 panel = takes ? task.x % panels : panel + 1;
                 end_panel = takes ? panel + task.y - task.x : end_panel;
@@ -253,7 +257,20 @@ gemm__amx(__global const float *src, __global const float *weight, __global cons
         if (steps > chunk)
             task = take_tasks(tasks, all_panels, panels, least, most);
     }
+    end_tasks(tasks);
+    return done;
+}
+
+/* share: uints of the scratch for a work-item. Global range: any. */
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+gemm__amx(__global const float *src, __global const float *weight, __global const float *bias,
+          __global const float *residual, __global float *dst, __global int *tasks, __global uint *scratch, const int share,
+          const int m, const int n, const int k, const int group_rows, const int chunk, const int least, const int most)
+{
+    const int own = claim_share(tasks);
+    TILE_CONFIGURE_WHOLE()
+    do_products(src, weight, bias, residual, dst, tasks, scratch + own * (size_t)share, m, n, k, group_rows, chunk, least, most,
+                1);
     TILE_RELEASE()
     leave_share(tasks, own);
-    end_tasks(tasks);
 }

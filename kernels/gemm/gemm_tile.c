@@ -19,7 +19,7 @@ static ob_status create(ob_gemm *gemm, ob_error *err)
     const ob__tile tile = ob__tile_for(device);
     gemm->tile_m = tile.rows;
     gemm->block = 2 * tile.vector;
-    if (ob__tasks_create(gemm->ctx, "gemm tasks", &gemm->tasks, err) != OB_OK)
+    if (ob__tasks_create(gemm->ctx, "gemm tasks", 0, &gemm->tasks, err) != OB_OK)
         return ob_error_status(err);
     const ob_source *const own[] = {&ob_source_tasks, &ob_source_gemm_tile};
     ob_defines defines = OB_DEFINES_INIT;

@@ -96,6 +96,11 @@ const char *ob_layer_norm_variant_used(const ob_layer_norm *op)
     return op->variant->name;
 }
 
+const ob_layer_norm_desc *ob_layer_norm_get_desc(const ob_layer_norm *op)
+{
+    return &op->desc;
+}
+
 ob_status ob_layer_norm_enqueue(const ob_layer_norm *op, const ob_buffer *src, const ob_buffer *weight,
                                 const ob_buffer *bias, size_t rows, ob_buffer *dst, ob_error *err)
 {

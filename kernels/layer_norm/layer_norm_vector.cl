@@ -1,12 +1,10 @@
 /* The same on vectors, for CPU devices: a row stays in the first-level cache over the passes. hidden >= VEC_N; the last
- * hidden % VEC_N elements go one by one. Global range: (rows). dst may be src. */
-__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
-layer_norm__vector(__global const float *src, __global const float *weight, __global const float *bias,
-                   __global float *dst, const int rows, const int hidden, const float eps)
+ * hidden % VEC_N elements go one by one. dst may be src. */
+void normalise_row(__global const float *x, __global const float *weight, __global const float *bias, __global float *y,
+                   const int hidden, const float eps);
+void normalise_row(__global const float *x, __global const float *weight, __global const float *bias, __global float *y,
+                   const int hidden, const float eps)
 {
-    const int row = (int)get_global_id(0);
-    __global const float *x = src + (size_t)row * hidden;
-    __global float *y = dst + (size_t)row * hidden;
     const int whole = hidden / VEC_N * VEC_N;
     FLOATN sums = (FLOATN)(0.0f);
     for (int i = 0; i < whole; i += VEC_N)
@@ -28,4 +26,13 @@ layer_norm__vector(__global const float *src, __global const float *weight, __gl
         VSTOREN(fma((VLOADN(0, x + i) - mean) * scale, VLOADN(0, weight + i), VLOADN(0, bias + i)), 0, y + i);
     for (int i = whole; i < hidden; i++)
         y[i] = fma((x[i] - mean) * scale, weight[i], bias[i]);
+}
+
+/* Global range: (rows). */
+__attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
+layer_norm__vector(__global const float *src, __global const float *weight, __global const float *bias,
+                   __global float *dst, const int rows, const int hidden, const float eps)
+{
+    const size_t at = get_global_id(0) * hidden;
+    normalise_row(src + at, weight, bias, dst + at, hidden, eps);
 }

@@ -94,6 +94,24 @@ static ob_status create_layers(ob__encoder *e, ob_context *ctx, const ob__robert
     return OB_OK;
 }
 
+/* One launch for layers without pruned heads, which are those of the first block that has them all. */
+static ob_status create_whole(ob__encoder *e, ob_context *ctx, ob_error *err)
+{
+    size_t i = 0;
+    while (i < e->block_count && e->blocks[i].heads != e->config->num_attention_heads)
+        i++;
+    if (i == e->block_count)
+        return OB_OK;
+    e->whole_block = &e->blocks[i];
+    const ob_encoder_layer_desc desc = {.qkv = e->blocks[i].input,
+                                        .attention_output = e->blocks[i].output,
+                                        .inner = e->intermediate_gemm,
+                                        .output = e->output_gemm,
+                                        .attention = e->blocks[i].attention,
+                                        .norm = e->norm};
+    return ob_encoder_layer_create(ctx, &desc, &e->whole, err);
+}
+
 /* Factors of head_mask for the largest batch. */
 static bool count_factors(const ob__encoder *e, size_t *out)
 {
@@ -147,7 +165,8 @@ ob_status ob__encoder_create(ob_context *ctx, const ob_roberta_config *config, c
         goto fail;
     }
     if (create_operators(e, ctx, word_block, gemm, err) != OB_OK ||
-        create_layers(e, ctx, tensors, gemm, err) != OB_OK || allocate_staging(e, err) != OB_OK)
+        create_layers(e, ctx, tensors, gemm, err) != OB_OK || create_whole(e, ctx, err) != OB_OK ||
+        allocate_staging(e, err) != OB_OK)
         goto fail;
     *out = e;
     return OB_OK;
@@ -171,6 +190,7 @@ void ob__encoder_destroy(ob__encoder *e)
         return;
     for (size_t i = 0; i < e->layer_count; i++)
         release_layer(&e->layers[i]);
+    ob_encoder_layer_destroy(e->whole);
     for (size_t i = 0; i < e->block_count; i++)
         ob__attention_block_release(&e->blocks[i]);
     ob__attention_block_release(&e->cross);

@@ -5,6 +5,7 @@
 #include "encoder.h"
 
 #include <oberta/op_embedding.h>
+#include <oberta/op_encoder_layer.h>
 #include <oberta/op_gather_rows.h>
 #include <oberta/op_layer_norm.h>
 
@@ -35,6 +36,8 @@ struct ob__encoder {
     ob_embedding *embedding;
     ob_layer_norm *norm;
     ob_gemm *intermediate_gemm, *output_gemm;
+    ob_encoder_layer *whole; /* a layer in one launch, of the operators here and those of whole_block; NULL: none */
+    const ob__attention_block *whole_block;
     ob_gather_rows *gather; /* hidden states from row tiles to plain rows */
     float *staging;         /* head_mask and encoder states on their way, in the device's order */
 };

@@ -73,11 +73,37 @@ static ob_status enqueue_cross(ob__encoder *e, pass *p, size_t index, ob_error *
                        : OB_OK;
 }
 
+/* Whether all of a layer can be one launch: few rows, and nothing asked for that stands between its operators. */
+static bool in_one_launch(const ob__encoder *e, const pass *p, size_t index)
+{
+    return p->batch->token_count <= ob_encoder_layer_max_rows(e->whole) && e->layers[index].block == e->whole_block &&
+           p->encoder_tokens == 0 && p->batch->head_mask == NULL && (p->batch->want & OB_WANT_ATTENTIONS) == 0;
+}
+
+static ob_status enqueue_whole(ob__encoder *e, const pass *p, size_t index, ob_error *err)
+{
+    const ob__encoder_layer *w = &e->layers[index];
+    const ob_encoder_layer_weights weights = {.qkv = w->attention.input,
+                                              .attention_output = w->attention.output,
+                                              .inner = w->intermediate,
+                                              .output = w->output,
+                                              .middle_scale = w->attention.norm.weight,
+                                              .middle_shift = w->attention.norm.bias,
+                                              .last_scale = w->output_norm.weight,
+                                              .last_shift = w->output_norm.bias};
+    const ob_encoder_layer_rows rows = {p->a->slots[OB__SLOT_HIDDEN], p->a->slots[OB__SLOT_QKV],
+                                        p->a->slots[OB__SLOT_CONTEXT], p->a->slots[OB__SLOT_MIDDLE],
+                                        p->a->slots[OB__SLOT_INNER]};
+    return ob_encoder_layer_enqueue(e->whole, &weights, &rows, p->batch->token_count, p->key_mask, err);
+}
+
 static ob_status enqueue_layer(ob__encoder *e, pass *p, size_t index, ob_error *err)
 {
     const ob__encoder_layer *w = &e->layers[index];
     size_t tokens = p->batch->token_count;
     bool cross = p->encoder_tokens > 0;
+    if (in_one_launch(e, p, index))
+        return enqueue_whole(e, p, index, err);
     ob_buffer *hidden = p->a->slots[OB__SLOT_HIDDEN], *inner = p->a->slots[OB__SLOT_INNER];
     ob_buffer *middle = p->a->slots[cross ? OB__SLOT_CROSS_MIDDLE : OB__SLOT_MIDDLE];
     if (enqueue_self(e, p, index, err) != OB_OK || (cross && enqueue_cross(e, p, index, err) != OB_OK) ||

@@ -135,6 +135,11 @@ ob_status ob_profile_collect(ob_context *ctx, ob_profile_entry **entries, size_t
     return OB_OK;
 }
 
+bool ob_context_profiles(const ob_context *ctx)
+{
+    return ctx->profiler != NULL;
+}
+
 void ob_profile_reset(ob_context *ctx)
 {
     if (ctx->profiler == NULL)

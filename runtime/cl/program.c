@@ -6,7 +6,7 @@
 #include <oberta/memory.h>
 #include <stdio.h>
 
-#define MAX_SOURCES 8
+#define MAX_SOURCES 12
 #define FORMAT_KEY  "oberta program 1"
 
 /* Everything that shapes the binary. False: no memory, so no cache this time. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 static ob_device_list *devices;
+static ob_device *device;
 
 bool test_lane_is(const char *name)
 {
@@ -19,7 +20,6 @@ ob_context *test_context_open(void)
     ob_error_clear(&err);
     ob_device_selector any;
     ob_device_selector_default(&any);
-    ob_device *device;
     ob_context *ctx;
     ob_context_options options;
     ob_context_options_default(&options);
@@ -42,4 +42,9 @@ void test_context_close(ob_context *ctx)
     ob_context_destroy(ctx);
     ob_device_list_destroy(devices);
     devices = NULL;
+}
+
+ob_device *test_device(void)
+{
+    return device;
 }

@@ -25,6 +25,7 @@ typedef struct ob_layer_norm ob_layer_norm;
 ob_status ob_layer_norm_create(ob_context *ctx, const ob_layer_norm_desc *desc, ob_layer_norm **out, ob_error *err);
 void ob_layer_norm_destroy(ob_layer_norm *op);
 const char *ob_layer_norm_variant_used(const ob_layer_norm *op); /* "ref", "vector", "tile" */
+const ob_layer_norm_desc *ob_layer_norm_get_desc(const ob_layer_norm *op);
 ob_status ob_layer_norm_enqueue(const ob_layer_norm *op, const ob_buffer *src, const ob_buffer *weight,
                                 const ob_buffer *bias, size_t rows, ob_buffer *dst, ob_error *err);
 

@@ -16,6 +16,8 @@ typedef struct ob_profile_entry {
     uint64_t max_ns;
 } ob_profile_entry;
 
+/* Whether the context was made to. Operators that could share a launch keep to their own, then. */
+OB_API bool ob_context_profiles(const ob_context *ctx);
 /* Waits for the device, then gives one entry a kernel, greatest total first. *entries is freed with ob_free. */
 OB_API ob_status ob_profile_collect(ob_context *ctx, ob_profile_entry **entries, size_t *count, ob_error *err);
 OB_API void ob_profile_reset(ob_context *ctx);
