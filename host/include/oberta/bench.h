@@ -89,7 +89,7 @@ typedef struct ob_bench_kernel {
 
 typedef struct ob_bench_result {
     const ob_workload *workload;
-    size_t batch_count, run_count;                         /* runs after the first */
+    size_t batch_count, run_count;                /* runs after the first */
     double tokens_per_s, sequences_per_s, gflops; /* by the median run */
     double roof_gflops, of_roof;                  /* the roof's median between the runs, and the share of it, 0..1 */
     double best_tokens_per_s;
