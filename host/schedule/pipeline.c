@@ -4,10 +4,10 @@
 #include <oberta/clock.h>
 #include <oberta/file.h>
 #include <oberta/memory.h>
+#include <oberta/processor.h>
 #include <oberta/sentence.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* Batches in a window: enough that sorting by length wastes little, few enough that results come soon. */
 #define WINDOW_BATCHES 16
@@ -214,8 +214,8 @@ static void plan_windows(ob_pipeline *p)
 static ob_status open_threads(ob_pipeline *p, size_t threads, ob_error *err)
 {
     if (threads == 0) {
-        long processors = sysconf(_SC_NPROCESSORS_ONLN);
-        threads = processors > 2 ? (size_t)processors - 1 : 1;
+        size_t processors = ob_processor_count();
+        threads = processors > 2 ? processors - 1 : 1;
     }
     p->encoders = ob_calloc(threads, sizeof *p->encoders);
     if (p->encoders == NULL || ob_parallel_create(threads, &p->parallel, err) != OB_OK)

@@ -1,12 +1,29 @@
-/* x86's matrix tiles: CPUID says whether they are there, Linux whether they may be used
- * (Documentation/arch/x86/xstate.rst). */
-#define _DEFAULT_SOURCE /* syscall */
+/* What Linux lets this process have, and CPUID says there is. */
+#define _GNU_SOURCE /* sched_getaffinity, syscall */
 #include <oberta/processor.h>
 
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+/* A set of fixed size, so that it fails, and all count, where there are more than 1,024. */
+size_t ob_processor_count(void)
+{
+#ifdef __linux__
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) > 0)
+        return (size_t)CPU_COUNT(&allowed);
+#endif
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (size_t)online : 1;
+}
+
+/* x86's matrix tiles need the system's leave (Documentation/arch/x86/xstate.rst). */
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #define FEATURES_LEAF       7
 #define RDPID               (1u << 22) /* of ecx; a virtual machine may hide it */

@@ -4,7 +4,7 @@
 #include <oberta/cl_interop.h>
 #include <oberta/log.h>
 #include <oberta/memory.h>
-#include <unistd.h>
+#include <oberta/processor.h>
 
 #define DEFAULT_CACHE_BYTES ((uint64_t)256 << 20)
 #define MAX_THREADS         8 /* more wait for memory */
@@ -87,12 +87,11 @@ const ob_tuning *ob_context_tuning(const ob_context *ctx)
 
 ob_parallel *ob_context_parallel(ob_context *ctx)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t processors = ob_processor_count();
     if (ctx->parallel == NULL && processors > 1) {
         ob_error err;
         ob_error_clear(&err);
-        if (ob_parallel_create(processors < MAX_THREADS ? (size_t)processors : MAX_THREADS, &ctx->parallel, &err) !=
-            OB_OK)
+        if (ob_parallel_create(processors < MAX_THREADS ? processors : MAX_THREADS, &ctx->parallel, &err) != OB_OK)
             ob_log(OB_LOG_INFO, "context", "one thread packs: %s", err.text);
     }
     return ctx->parallel;

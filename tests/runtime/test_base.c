@@ -1,11 +1,14 @@
-/* The base room: sizes, text, errors, files, exact conversions. */
+/* The base room: sizes, text, errors, files, exact conversions, processors. */
+#define _GNU_SOURCE /* sched_setaffinity */
 #include "test_support.h"
 
 #include <math.h>
 #include <oberta/dtype.h>
 #include <oberta/file.h>
 #include <oberta/memory.h>
+#include <oberta/processor.h>
 #include <oberta/utf8.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -151,13 +154,33 @@ static void test_atomic_file_appears_whole_or_not(void **state)
     ob_free(path);
 }
 
+static void test_processors_are_those_that_are_allowed(void **state)
+{
+    (void)state;
+    cpu_set_t all, one;
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    assert_int_equal(ob_processor_count(), CPU_COUNT(&all));
+    int first = 0;
+    while (!CPU_ISSET(first, &all))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(ob_processor_count(), 1);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_reads_from_task_to_cause),   cmocka_unit_test(test_sizes_do_not_wrap),
-        cmocka_unit_test(test_utf8_refuses_what_is_not),         cmocka_unit_test(test_nearest_word_is_near),
-        cmocka_unit_test(test_halves_convert_exactly),           cmocka_unit_test(test_downloaded_files),
+        cmocka_unit_test(test_error_reads_from_task_to_cause),
+        cmocka_unit_test(test_sizes_do_not_wrap),
+        cmocka_unit_test(test_utf8_refuses_what_is_not),
+        cmocka_unit_test(test_nearest_word_is_near),
+        cmocka_unit_test(test_halves_convert_exactly),
+        cmocka_unit_test(test_downloaded_files),
         cmocka_unit_test(test_atomic_file_appears_whole_or_not),
+        cmocka_unit_test(test_processors_are_those_that_are_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
