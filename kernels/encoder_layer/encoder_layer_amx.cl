@@ -53,31 +53,30 @@ encoder_layer__amx(__global float *hidden, __global float *qkv, __global float *
     __global float *const dst[] = {qkv, middle, inner, hidden};
     const int n[] = {3 * width, hidden_size, inner_size, hidden_size}, k[] = {hidden_size, width, hidden_size, inner_size};
     TILE_CONFIGURE_WHOLE()
-    for (int i = 0; i < 4; i++) {
+    bool stays = true;
+    for (int i = 0; i < 4 && stays; i++) {
         const int panels = (n[i] + WIDE - 1) / WIDE, steps = (k[i] + WIDE - 1) / WIDE;
         /* all rows in one group, all of k in one chunk */
-        finish_stage(done + i,
-                     do_products(src[i], weight[i], bias[i], residual[i], dst[i], counters + 2 * i, parts, m, n[i], k[i], WIDE,
-                                 steps, 1, panels, i == 2),
-                     panels);
-        if (i == 0)
-            finish_stage(done + ATTENTION,
-                         do_heads(qkv, qkv, runs, key_mask, masked, context, counters + 2 * ATTENTION, parts, run_count, heads,
-                                  scale),
-                         run_count * heads);
-        if (i == 1 || i == 3) {
+        const int products = do_products(src[i], weight[i], bias[i], residual[i], dst[i], counters + 2 * i, parts, m, n[i], k[i],
+                                         WIDE, steps, 1, panels, i == 2);
+        stays = finish_stage(done + i, products, panels);
+        if (stays && i == 0) {
+            const int own_heads = do_heads(qkv, qkv, runs, key_mask, masked, context, counters + 2 * ATTENTION, parts, run_count,
+                                           heads, scale);
+            stays = finish_stage(done + ATTENTION, own_heads, run_count * heads);
+        }
+        if (stays && i % 2 == 1) {
             const int stage = FIRST_NORM + i / 2;
-            finish_stage(done + stage,
-                         do_rows(dst[i], i == 1 ? middle_scale : last_scale, i == 1 ? middle_shift : last_shift,
-                                 counters + 2 * stage, m, hidden_size, eps),
-                         m);
+            const int own_rows = do_rows(dst[i], i == 1 ? middle_scale : last_scale, i == 1 ? middle_shift : last_shift,
+                                         counters + 2 * stage, m, hidden_size, eps);
+            stays = finish_stage(done + stage, own_rows, m);
         }
     }
     TILE_RELEASE()
     leave_share(tasks, own);
-    if (atomic_inc(tasks) + 1 == (int)get_global_size(0)) { /* the last one: nobody waits any more */
-        for (int i = 0; i < STAGES; i++)
-            done[i] = 0;
+    if (atomic_inc(tasks) + 1 == (int)get_global_size(0)) { /* the last one */
+        for (int i = 0; i < 3 * STAGES; i++)
+            counters[i] = 0;
         tasks[0] = 0;
     }
 }
