@@ -37,6 +37,8 @@ static const char *refuse(const ob_context *ctx, const ob_encoder_layer_desc *d)
     const ob_attention_desc *attention = &d->attention->desc;
     size_t hidden = ob_layer_norm_get_desc(d->norm)->hidden_size, inner = d->inner->desc.n;
     size_t width = attention->heads * attention->head_size;
+    if ((ob_context_device(ctx)->capabilities & OB_CAP_SPREAD) == 0)
+        return "the driver may give all work-groups to one unit";
     if (ob_context_profiles(ctx))
         return "a profile is of operators";
     if (d->attention->ops->variant != OB_ATTENTION_AMX || ob__attention_is_cross(attention))

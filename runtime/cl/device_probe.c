@@ -147,6 +147,8 @@ static void read_properties(ob_device *d)
         d->info.capabilities |= OB_CAP_UNIFIED_MEMORY;
     if ((fp & CL_FP_FMA) != 0)
         d->info.capabilities |= OB_CAP_FMA;
+    if ((d->quirks & OB__QUIRK_SPREAD) != 0)
+        d->info.capabilities |= OB_CAP_SPREAD;
 }
 
 static ob_status probe_basics(ob_context *ctx, ob_error *err)

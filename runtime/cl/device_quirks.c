@@ -22,6 +22,9 @@ static const struct {
      * runtime 2026.22). Other translators to SPIR-V may end the process at it. */
     {"Portable Computing Language", OB__QUIRK_TRY_AMX, "amx", "inline assembly for the host's processor may be tried"},
     {"Intel(R) OpenCL", OB__QUIRK_TRY_AMX, "amx", "inline assembly for the host's processor may be tried"},
+    /* Threads take groups one by one. Intel's runtime (2026.22) often gives both of two groups to one thread: a launch
+     * of stages took 35 ms there, 20 as a launch for each operator. */
+    {"Portable Computing Language", OB__QUIRK_SPREAD, "spread", "threads take work-groups one by one"},
     /* CL_KERNEL_WORK_GROUP_SIZE is 32 for every kernel, also for one that demands 64 and then runs with them. Seen in
      * Mesa 22.3. */
     {"rusticl", OB__QUIRK_KERNEL_LIMIT, "kernel_limit", "a kernel's largest work-group is the device's"},

@@ -33,7 +33,8 @@ typedef enum ob_device_type {
     X(OB_CAP_LONG_LOOPS, 5, "long_loops") /* a work-item may loop more than 65,535 times */            \
     X(OB_CAP_FMA, 6, "fma")               /* fma() is at least as fast as a multiply and an add */     \
     X(OB_CAP_PREFETCH, 7, "prefetch")     /* __builtin_prefetch; tried where the driver survives it */ \
-    X(OB_CAP_AMX, 8, "amx")               /* x86's matrix tiles by inline assembly; tried likewise */
+    X(OB_CAP_AMX, 8, "amx")               /* x86's matrix tiles by inline assembly; tried likewise */  \
+    X(OB_CAP_SPREAD, 9, "spread")         /* as many work-groups as units run at once, a unit each */
 
 typedef enum ob_capability {
 #define OB_CAPABILITY_ENUM(code, bit, name) code = 1u << bit,
