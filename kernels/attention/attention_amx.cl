@@ -102,7 +102,7 @@ float softmax(__global float *scores, __global const float *drop, const int widt
     return 1.0f / SUM_N(sums);
 }
 
-#define SUM_BLOCKS(count)                                                                                               \
+#define SUM_BLOCKS(count)                                                                                              \
     for (int s = 0; s < (count); s++) {                                                                                \
         if (halves == 2) {                                                                                             \
             STEP(FETCH_NEXT)                                                                                           \

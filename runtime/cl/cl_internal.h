@@ -20,8 +20,8 @@ typedef enum ob__quirk {
     OB__QUIRK_RETRY_BUILD = 1,  /* a failed build may succeed the second time */
     OB__QUIRK_TRY_PREFETCH = 2, /* __builtin_prefetch may be tried; elsewhere it can end the process */
     OB__QUIRK_KERNEL_LIMIT = 4, /* what it says of a kernel's largest work-group is wrong; the device's holds */
-    OB__QUIRK_SPREAD = 16,      /* as many groups as units go to a unit each */
-    OB__QUIRK_TRY_AMX = 8 /* x86's matrix tiles may be tried: kernels run on the host, and inline assembly compiles */
+    OB__QUIRK_TRY_AMX = 8, /* x86's matrix tiles may be tried: kernels run on the host, and inline assembly compiles */
+    OB__QUIRK_SPREAD = 16  /* as many groups as units go to a unit each */
 } ob__quirk;
 unsigned ob__device_quirks(const ob_device_info *info);
 /* Names of the quirks in force, joined by ", ". */
