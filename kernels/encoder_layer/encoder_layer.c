@@ -15,6 +15,7 @@
 
 #define MAX_ROWS OB__AMX_WIDE /* of one block */
 #define COUNTERS (3 * 7)      /* for each stage of encoder_layer_amx.cl */
+#define PATIENCE 4000         /* some 200 us; the longest tasks take 70 */
 
 struct ob_encoder_layer {
     ob_context *ctx;
@@ -22,6 +23,7 @@ struct ob_encoder_layer {
     ob_kernel *kernel;
     ob_buffer *tasks;
     size_t items; /* work-items of a launch */
+    int32_t patience;
 };
 
 static bool suits(const ob_gemm *gemm, size_t n, size_t k, bool residual)
@@ -85,10 +87,10 @@ static ob_status build(ob_encoder_layer *layer, ob_error *err)
 /* One for each unit, since each goes through all stages: more would come when everything is done. But no more than run
  * at a time, where the system gives fewer processors than the driver counts: who waits would keep others from running
  * (two threads on one processor, roberta-base, 1 x 16: 61 ms instead of 33). */
-static size_t count_items(const ob_device_info *device)
+static size_t count_items(const ob_context *ctx, size_t wanted)
 {
-    size_t processors = ob_processor_count();
-    return processors < device->compute_units ? processors : device->compute_units;
+    size_t processors = ob_processor_count(), units = ob_context_device(ctx)->compute_units;
+    return ob__tasks_items(ctx, wanted > 0 ? wanted : processors < units ? processors : units);
 }
 
 ob_status ob_encoder_layer_create(ob_context *ctx, const ob_encoder_layer_desc *desc, ob_encoder_layer **out,
@@ -105,7 +107,8 @@ ob_status ob_encoder_layer_create(ob_context *ctx, const ob_encoder_layer_desc *
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a layer");
     layer->ctx = ctx;
     layer->desc = *desc;
-    layer->items = count_items(ob_context_device(ctx));
+    layer->items = count_items(ctx, desc->work_items);
+    layer->patience = desc->patience > 0 ? desc->patience : PATIENCE;
     if (build(layer, err) != OB_OK || ob__tasks_create(ctx, "layer tasks", COUNTERS, &layer->tasks, err) != OB_OK) {
         ob_encoder_layer_destroy(layer);
         return ob_error_status(err);
@@ -167,7 +170,8 @@ ob_status ob_encoder_layer_enqueue(const ob_encoder_layer *layer, const ob_encod
                            ob_arg_i32((int32_t)attention->strip_count),
                            ob_arg_i32((int32_t)attention->desc.heads),
                            ob_arg_f32(ob__attention_scale(attention)),
-                           ob_arg_f32(norm->eps)};
+                           ob_arg_f32(norm->eps),
+                           ob_arg_i32(layer->patience)};
     const ob_ndrange range = {1, {layer->items}, {1}};
     return ob_kernel_enqueue(layer->kernel, &range, args, sizeof args / sizeof *args, err);
 }

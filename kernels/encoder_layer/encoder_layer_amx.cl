@@ -30,7 +30,7 @@ int do_rows(__global float *rows, __global const float *weight, __global const f
 /* hidden (m, hidden_size), qkv (m, 3 width), context (m, width), middle (m, hidden_size), inner (m, inner_size), m <= 32;
  * width: heads * HEAD_SIZE. Weights as for gemm__amx; runs, key_mask and masked as for attention__amx.
  * tasks: 2 int and one for each work-item (common/tasks.clh), then 3 for each stage; zeros before and after a launch.
- * share: uints of the scratch for a work-item, as much as the operators need. Global range: any. */
+ * share: uints of the scratch for a work-item, as much as the operators need. patience: finish_stage's. Global range: any. */
 __attribute__((reqd_work_group_size(1, 1, 1))) __kernel void
 encoder_layer__amx(__global float *hidden, __global float *qkv, __global float *context, __global float *middle,
                    __global float *inner, __global const float *qkv_weight, __global const float *qkv_bias,
@@ -40,7 +40,7 @@ encoder_layer__amx(__global float *hidden, __global float *qkv, __global float *
                    __global const float *last_scale, __global const float *last_shift, __global const int *runs,
                    __global const int *key_mask, const int masked, __global int *tasks, __global uint *scratch,
                    const int share, const int m, const int hidden_size, const int inner_size, const int run_count,
-                   const int heads, const float scale, const float eps)
+                   const int heads, const float scale, const float eps, const int patience)
 {
     const int width = heads * HEAD_SIZE, own = claim_share(tasks);
     __global uint *parts = scratch + own * (size_t)share;
@@ -59,17 +59,17 @@ encoder_layer__amx(__global float *hidden, __global float *qkv, __global float *
         /* all rows in one group, all of k in one chunk */
         const int products = do_products(src[i], weight[i], bias[i], residual[i], dst[i], counters + 2 * i, parts, m, n[i], k[i],
                                          WIDE, steps, 1, panels, i == 2);
-        stays = finish_stage(done + i, products, panels);
+        stays = finish_stage(done + i, products, panels, patience);
         if (stays && i == 0) {
             const int own_heads = do_heads(qkv, qkv, runs, key_mask, masked, context, counters + 2 * ATTENTION, parts, run_count,
                                            heads, scale);
-            stays = finish_stage(done + ATTENTION, own_heads, run_count * heads);
+            stays = finish_stage(done + ATTENTION, own_heads, run_count * heads, patience);
         }
         if (stays && i % 2 == 1) {
             const int stage = FIRST_NORM + i / 2;
             const int own_rows = do_rows(dst[i], i == 1 ? middle_scale : last_scale, i == 1 ? middle_shift : last_shift,
                                          counters + 2 * stage, m, hidden_size, eps);
-            stays = finish_stage(done + stage, own_rows, m);
+            stays = finish_stage(done + stage, own_rows, m, patience);
         }
     }
     TILE_RELEASE()

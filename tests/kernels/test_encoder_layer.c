@@ -125,9 +125,16 @@ static void free_layer(layer *l)
     ob_layer_norm_destroy(l->norm);
 }
 
-static ob_encoder_layer *whole_of(const layer *l)
+static ob_encoder_layer *whole_of(const layer *l, size_t work_items, int32_t patience)
 {
-    const ob_encoder_layer_desc desc = {l->qkv, l->attention_output, l->inner, l->output, l->attention, l->norm};
+    const ob_encoder_layer_desc desc = {.qkv = l->qkv,
+                                        .attention_output = l->attention_output,
+                                        .inner = l->inner,
+                                        .output = l->output,
+                                        .attention = l->attention,
+                                        .norm = l->norm,
+                                        .work_items = work_items,
+                                        .patience = patience};
     ob_encoder_layer *whole;
     test_ok(ob_encoder_layer_create(ctx, &desc, &whole, &err), &err);
     return whole;
@@ -187,7 +194,7 @@ static void test_one_launch_gives_the_same_bits(void **state)
     }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         layer l = make_layer(&shapes[i], OB_GEMM_AUTO);
-        ob_encoder_layer *whole = whole_of(&l);
+        ob_encoder_layer *whole = whole_of(&l, 0, 0);
         assert_non_null(whole);
         assert_int_equal(ob_encoder_layer_max_rows(whole), MAX_ROWS);
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
@@ -203,10 +210,34 @@ static void test_one_launch_gives_the_same_bits(void **state)
     }
 }
 
+/* One that does everything; some that leave at the first wait, so that others, or one that comes when all is done, go
+ * on. */
+static void test_any_number_may_stay(void **state)
+{
+    (void)state;
+    static const shape some = {4, 64, 256, 512, OB_ACT_GELU, false};
+    static const struct {
+        size_t work_items;
+        int32_t patience;
+    } ways[] = {{1, 0}, {0, 1}, {3, 1}, {SIZE_MAX, 1}, {SIZE_MAX, 0}};
+    if (!serves()) {
+        print_message("SKIP: the device has no matrix tiles, or may run all work-groups on one unit\n");
+        skip();
+    }
+    layer l = make_layer(&some, OB_GEMM_AUTO);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        ob_encoder_layer *whole = whole_of(&l, ways[i].work_items, ways[i].patience);
+        for (size_t m = 1; m <= MAX_ROWS; m += 5)
+            check_rows(&l, whole, m, NULL);
+        ob_encoder_layer_destroy(whole);
+    }
+    free_layer(&l);
+}
+
 static void check_left(const shape *s, ob_gemm_provider provider)
 {
     layer l = make_layer(s, provider);
-    ob_encoder_layer *whole = whole_of(&l);
+    ob_encoder_layer *whole = whole_of(&l, 0, 0);
     assert_null(whole);
     assert_int_equal(ob_encoder_layer_max_rows(whole), 0);
     free_layer(&l);
@@ -243,6 +274,7 @@ int main(void)
     ctx = test_context_open();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_launch_gives_the_same_bits),
+        cmocka_unit_test(test_any_number_may_stay),
         cmocka_unit_test(test_other_operators_are_left_alone),
         cmocka_unit_test(test_profiles_are_of_operators),
     };
