@@ -100,13 +100,23 @@ def oberta_line(results):
     return text + ".\n\n"
 
 
+def rounds_line(results):
+    """How many rounds there were, and of what --minutes left fewer."""
+    wanted, short = results["settings"]["rounds"], []
+    for name, entry in results["measures"].items():
+        done = [len(figure["rounds"]) for figure in entry["figures"].values() if "rounds" in figure]
+        if done and max(done) < wanted:
+            short.append(f"{name} {max(done)}")
+    return f"{wanted} rounds in turns" + (f" (for want of time {', '.join(short)})" if short else "")
+
+
 def markdown(results):
     machine, settings = results["machine"], results["settings"]
     sections = [
         "# oberta and its peers",
         f"{results['date']}, {machine['cpu']}, {machine['cores']} cores ({', '.join(machine['extensions'])}), "
         f"{machine['memory_gib']} GiB, {settings['threads']} threads, float32. {versions_line(results)}.",
-        f"Model: {results['model']}. {settings['rounds']} rounds in turns, every figure in its own process; the best "
+        f"Model: {results['model']}. {rounds_line(results)}, every figure in its own process; the best "
         "round, in brackets the median. '-' is explained below.",
         oberta_line(results) + figures_table(results),
         "## oberta's lead\n\nHow many times as fast, or as small, as the peer: above 1 oberta is ahead.\n\n"
