@@ -212,7 +212,7 @@ static ob_status open_tokenizer(cli_context *ctx, ob_tokenizer **out, ob_error *
         return ob_error_status(err);
     ob_status status = ob_tokenizer_open(model, out, err);
     if (status != OB_OK)
-        ob_error_prefix(err, "%s", model);
+        ob_error_prefix_each(err, "%s", model);
     ob_free(model);
     return status;
 }

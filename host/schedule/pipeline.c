@@ -83,7 +83,7 @@ static ob_status open_tokenizer(ob_pipeline *p, ob_error *err)
                             "model.safetensors or pytorch_model.bin, vocab.json and merges.txt",
                             p->model_path);
     if (ob_tokenizer_open(p->model_path, &p->tokenizer, err) != OB_OK) {
-        ob_error_prefix(err, "%s", p->model_path);
+        ob_error_prefix_each(err, "%s", p->model_path);
         return ob_error_status(err);
     }
     return OB_OK;
@@ -94,7 +94,7 @@ static ob_status open_config(ob_pipeline *p, ob_error *err)
 {
     const ob_job *job = p->job;
     if (ob_roberta_config_load(p->model_path, &p->config, err) != OB_OK) {
-        ob_error_prefix(err, "%s", p->model_path);
+        ob_error_prefix_each(err, "%s", p->model_path);
         return ob_error_status(err);
     }
     for (size_t i = 0; i < job->prune_head_count; i++)

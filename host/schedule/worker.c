@@ -101,7 +101,7 @@ ob_status ob__worker_create(const ob__worker_spec *spec, ob__worker **out, ob_er
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for a device's worker");
     double begin = ob_clock_seconds();
     if (read_model(w, spec, err) != OB_OK) {
-        ob_error_prefix(err, "%s", spec->model_path);
+        ob_error_prefix_each(err, "%s", spec->model_path);
         goto fail;
     }
     if (open_device(w, spec, err) != OB_OK)

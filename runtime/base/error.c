@@ -1,5 +1,6 @@
 /* Error texts are composed in place; nothing here allocates. */
 #include <oberta/error.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,29 +85,53 @@ ob_status ob_error_add(ob_error *err, ob_status status, const char *format, ...)
     return err->status;
 }
 
+/* Puts `task` before what begins at `at`; where the task's length ends, 0 where nothing more fits. */
+static size_t insert_task(ob_error *err, size_t at, const char *task)
+{
+    size_t task_length = strlen(task), length = strlen(err->text + at);
+    if (at + task_length + 1 >= OB_ERROR_TEXT_BYTES)
+        return 0;
+    bool cut = at + task_length + length >= OB_ERROR_TEXT_BYTES;
+    if (cut)
+        length = OB_ERROR_TEXT_BYTES - at - task_length - 1;
+    memmove(err->text + at + task_length, err->text + at, length);
+    err->text[at + task_length + length] = '\0';
+    memcpy(err->text + at, task, task_length);
+    if (cut)
+        mark_cut(err);
+    return at + task_length;
+}
+
+/* "<task>: "; false where the format is wrong. */
+static bool format_task(char *task, size_t bytes, const char *format, va_list args)
+{
+    if (vsnprintf(task, bytes - 2, format, args) < 0)
+        return false;
+    memcpy(task + strlen(task), ": ", 3);
+    return true;
+}
+
 void ob_error_prefix(ob_error *err, const char *format, ...)
 {
-    if (err == NULL)
-        return;
     char task[512];
     va_list args;
     va_start(args, format);
-    int written = vsnprintf(task, sizeof task - 2, format, args);
+    if (err != NULL && format_task(task, sizeof task, format, args))
+        (void)insert_task(err, 0, task);
     va_end(args);
-    if (written < 0)
-        return;
-    size_t task_length = strlen(task);
-    memcpy(task + task_length, ": ", 3);
-    task_length += 2;
-    size_t length = strlen(err->text);
-    if (task_length + length >= OB_ERROR_TEXT_BYTES) {
-        length = OB_ERROR_TEXT_BYTES - task_length - 1;
-        memmove(err->text + task_length, err->text, length);
-        mark_cut(err);
-    } else {
-        memmove(err->text + task_length, err->text, length + 1);
-    }
-    memcpy(err->text, task, task_length);
+}
+
+void ob_error_prefix_each(ob_error *err, const char *format, ...)
+{
+    char task[512];
+    va_list args;
+    va_start(args, format);
+    if (err != NULL && format_task(task, sizeof task, format, args))
+        for (size_t at = insert_task(err, 0, task); at > 0;) {
+            const char *end = strchr(err->text + at, '\n');
+            at = end != NULL ? insert_task(err, (size_t)(end - err->text) + 1, task) : 0;
+        }
+    va_end(args);
 }
 
 ob_status ob_error_status(const ob_error *err)

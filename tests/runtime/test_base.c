@@ -31,6 +31,26 @@ static void test_error_reads_from_task_to_cause(void **state)
     assert_int_equal(ob_error_status(NULL), OB_ERR_INTERNAL);
 }
 
+static void test_error_prefixes_each_defect(void **state)
+{
+    (void)state;
+    static ob_error err;
+    ob_error_clear(&err);
+    ob_error_set(&err, OB_ERR_MODEL, "first");
+    ob_error_prefix_each(&err, "%s", "folder");
+    assert_string_equal(err.text, "folder: first");
+    ob_error_add(&err, OB_ERR_MODEL, "second");
+    ob_error_add(&err, OB_ERR_MODEL, "third");
+    ob_error_prefix_each(&err, "%d", 1);
+    assert_string_equal(err.text, "1: folder: first\n1: second\n1: third");
+    for (int i = 0; i < 4000; i++)
+        ob_error_add(&err, OB_ERR_MODEL, "many defects");
+    ob_error_prefix_each(&err, "%0300d", 7);
+    assert_true(strlen(err.text) < OB_ERROR_TEXT_BYTES);
+    assert_string_equal(err.text + strlen(err.text) - 3, "...");
+    assert_int_equal(strspn(err.text, "0"), 299);
+}
+
 static void test_sizes_do_not_wrap(void **state)
 {
     (void)state;
@@ -174,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_error_reads_from_task_to_cause),
+        cmocka_unit_test(test_error_prefixes_each_defect),
         cmocka_unit_test(test_sizes_do_not_wrap),
         cmocka_unit_test(test_utf8_refuses_what_is_not),
         cmocka_unit_test(test_nearest_word_is_near),

@@ -45,6 +45,9 @@ OB_API ob_status ob_error_add(ob_error *err, ob_status status, const char *forma
 /* Puts "<task>: " before the text. */
 OB_API void ob_error_prefix(ob_error *err, const char *format, ...) OB_PRINTF(2, 3);
 
+/* The same before each line, where lines are defects of one thing. */
+OB_API void ob_error_prefix_each(ob_error *err, const char *format, ...) OB_PRINTF(2, 3);
+
 /* The status; OB_ERR_INTERNAL for NULL, so that a failing path never returns success. */
 OB_API ob_status ob_error_status(const ob_error *err);
 
