@@ -290,3 +290,9 @@ void ob_checkpoint_forget(const ob_tensor *tensor)
     if (tensor->mapped)
         ob_mapping_forget(tensor->data, tensor->count * ob_dtype_bytes(tensor->dtype));
 }
+
+void ob_checkpoint_forget_all(const ob_checkpoint *checkpoint)
+{
+    for (size_t i = 0; i < checkpoint->file_count; i++)
+        ob_mapping_forget(checkpoint->files[i].mapping.data, checkpoint->files[i].mapping.bytes);
+}

@@ -86,11 +86,13 @@ static ob_status create_layers(ob__encoder *e, ob_context *ctx, const ob__robert
         ob__attention_block_create(ctx, e->config, e->config->num_attention_heads, true, &e->limits, provider,
                                    &e->cross, err) != OB_OK)
         return ob_error_status(err);
-    for (size_t i = 0; i < e->layer_count; i++)
+    for (size_t i = 0; i < e->layer_count; i++) {
         if (create_layer(e, ctx, &tensors->layers[i], provider, &e->layers[i], err) != OB_OK) {
             ob_error_prefix(err, "layer %zu", i);
             return ob_error_status(err);
         }
+        ob_checkpoint_forget_all(tensors->checkpoint);
+    }
     return OB_OK;
 }
 

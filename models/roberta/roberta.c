@@ -198,6 +198,7 @@ ob_status ob_roberta_create(ob_context *ctx, const ob_roberta_config *config, co
         ob_roberta_destroy(m);
         return status;
     }
+    ob_checkpoint_forget_all(checkpoint);
     *out = m;
     return OB_OK;
 }

@@ -88,7 +88,7 @@ static bool allocate_layers(const ob_roberta_config *config, ob__roberta_tensors
 ob_status ob__roberta_tensors_map(const ob_roberta_config *config, const ob_checkpoint *checkpoint, ob_head head,
                                   bool pooler, ob__roberta_tensors *out, ob_error *err)
 {
-    ob__roberta_tensors tensors = {0};
+    ob__roberta_tensors tensors = {.checkpoint = checkpoint};
     if (!allocate_layers(config, &tensors)) {
         ob__roberta_tensors_release(&tensors);
         return ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for the names of %zu layers",

@@ -37,9 +37,10 @@ typedef struct ob__layer_tensors {
 } ob__layer_tensors;
 
 typedef struct ob__roberta_tensors {
-    const ob_tensor *word;       /* (vocab, hidden) */
-    const ob_tensor *position;   /* (max_position_embeddings, hidden) */
-    const ob_tensor *token_type; /* (type_vocab, hidden) */
+    const ob_checkpoint *checkpoint; /* that holds them */
+    const ob_tensor *word;           /* (vocab, hidden) */
+    const ob_tensor *position;       /* (max_position_embeddings, hidden) */
+    const ob_tensor *token_type;     /* (type_vocab, hidden) */
     ob__weight_bias embedding_norm;
     ob__layer_tensors *layers; /* (num_hidden_layers) */
     size_t *head_lists;        /* memory of all layers' heads */

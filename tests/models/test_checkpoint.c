@@ -137,6 +137,8 @@ static void forget_and_compare(const char *name)
         memcpy(before, tensor->data, bytes);
         ob_checkpoint_forget(tensor);
         assert_memory_equal(before, tensor->data, bytes);
+        ob_checkpoint_forget_all(checkpoint);
+        assert_memory_equal(before, tensor->data, bytes);
         free(before);
     }
     ob_checkpoint_close(checkpoint);
@@ -168,6 +170,7 @@ static void test_checkpoint_forgotten_copies_read_the_same(void **state)
     ob_checkpoint *checkpoint = open_right(folder);
     const ob_tensor *tensor = ob_checkpoint_find(checkpoint, "a");
     ob_checkpoint_forget(tensor);
+    ob_checkpoint_forget_all(checkpoint);
     for (size_t r = 0; r < ROWS; r++)
         for (size_t c = 0; c < COLUMNS; c++)
             assert_true(((const float *)tensor->data)[r * COLUMNS + c] == numbers[c * ROWS + r]);

@@ -50,6 +50,9 @@ OB_API uint64_t ob_checkpoint_bytes(const ob_checkpoint *checkpoint); /* of all 
 /* The tensor's pages will not be needed again soon; keeps the resident set small while loading. Its data stay readable.
  */
 OB_API void ob_checkpoint_forget(const ob_tensor *tensor);
+/* The same of all files. Where the system keeps them in large pieces, a look at one tensor brings its neighbours back.
+ */
+OB_API void ob_checkpoint_forget_all(const ob_checkpoint *checkpoint);
 
 #ifdef __cplusplus
 }
