@@ -20,7 +20,7 @@ typedef struct ob_encoder_layer_desc {
     const ob_attention *attention; /* planned before each launch */
     const ob_layer_norm *norm;     /* after attention, and at the end */
     size_t work_items; /* of a launch, 2 for each unit at most; 0: one for each processor that the process may use */
-    int32_t patience;  /* pauses, some 50 ns each, until a work-item that waits for others leaves the launch; 0: 4,000 */
+    int32_t patience; /* pauses, some 50 ns each, until a work-item that waits for others leaves the launch; 0: 4,000 */
 } ob_encoder_layer_desc;
 
 typedef struct ob_encoder_layer_weights {
