@@ -59,7 +59,10 @@ static ob_status load_and_tell(ob__bench_session *s, ob_bench_report *report, ob
     ob_context_get_stats(s->ctx, &before);
     double begin = ob_clock_seconds();
     if (load_model(s, err) != OB_OK) {
-        ob_error_prefix(err, "loading '%s' on '%s'", s->spec->model->name, ob_context_device(s->ctx)->name);
+        if (ob_error_status(err) == OB_ERR_MODEL) /* defects of its files, whatever the device */
+            ob_error_prefix_each(err, "%s", s->spec->model->name);
+        else
+            ob_error_prefix(err, "loading '%s' on '%s'", s->spec->model->name, ob_context_device(s->ctx)->name);
         return ob_error_status(err);
     }
     double seconds = ob_clock_seconds() - begin;

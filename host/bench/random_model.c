@@ -249,7 +249,7 @@ ob_status ob_bench_model_open(const char *folder, ob_bench_model *out, ob_error 
     if (ob_roberta_config_load(folder, &m.config, err) != OB_OK ||
         ob_checkpoint_open(folder, &m.checkpoint, err) != OB_OK) {
         ob_bench_model_release(&m);
-        ob_error_prefix(err, "%s", folder);
+        ob_error_prefix_each(err, "%s", folder);
         return ob_error_status(err);
     }
     m.open_seconds = ob_clock_seconds() - begin;

@@ -207,7 +207,7 @@ static ob_status find_shapes(tune *t, ob_error *err)
         if (folder == NULL)
             return ob_error_status(err);
         if (ob_roberta_config_load(folder, &config, err) != OB_OK) {
-            ob_error_prefix(err, "%s", folder);
+            ob_error_prefix_each(err, "%s", folder);
             return ob_error_status(err);
         }
     }

@@ -55,7 +55,7 @@ static ob_status add_file(ob_checkpoint *checkpoint, const char *folder, const c
         status = ob__container_parse(file->mapping.data, file->mapping.bytes, file->name, &checkpoint->tensors,
                                      &file->kind, err);
         if (status != OB_OK)
-            ob_error_prefix(err, "%s", path);
+            ob_error_prefix_each(err, "%s", path);
     }
     ob_free(path);
     return status;
