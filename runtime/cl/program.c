@@ -6,7 +6,7 @@
 #include <oberta/memory.h>
 #include <stdio.h>
 
-#define MAX_SOURCES 12
+#define MAX_SOURCES 16
 #define FORMAT_KEY  "oberta program 1"
 
 /* Everything that shapes the binary. False: no memory, so no cache this time. */
@@ -129,7 +129,12 @@ ob_status ob_program_create(ob_context *ctx, const char *label, const ob_source 
     ob_strbuf options = OB_STRBUF_INIT;
     ob_program *program = ob_calloc(1, sizeof *program);
     ob__build_options_render(defines, &options);
-    if (program == NULL || options.failed || source_count > MAX_SOURCES) {
+    if (source_count > MAX_SOURCES) {
+        ob_error_set(err, OB_ERR_INTERNAL, "program '%s' has %zu source files; at most %d are allowed", label,
+                     source_count, MAX_SOURCES);
+        goto fail;
+    }
+    if (program == NULL || options.failed) {
         ob_error_set(err, OB_ERR_OUT_OF_MEMORY, "no memory for program '%s'", label);
         goto fail;
     }
