@@ -4,8 +4,9 @@
 #include "embedded_sources.h"
 #include "tasks.h"
 
-#define TASKS_PER_UNIT 4   /* or more, where there are so many strips: a task packs all keys anew */
-#define MAX_PANELS     256 /* of keys: 9 MiB for each work-item with heads of 64 */
+#define TASKS_PER_UNIT 4          /* or more, where there are so many strips: a task packs all keys anew */
+#define MAX_PANELS     256        /* of keys: 9 MiB for each work-item with heads of 64 */
+#define STREAMED       (2u << 20) /* bytes of dst that a cache of a core would not keep until they are read */
 
 static size_t panels_of(const ob_attention_desc *desc)
 {
@@ -39,11 +40,11 @@ static size_t max_runs(const ob_attention *op)
 
 static ob_status create(ob_attention *op, ob_error *err)
 {
-    const ob_source *const own[] = {&ob_source_tasks, &ob_source_amx, &ob_source_attention_tokens,
+    const ob_source *const own[] = {&ob_source_exp, &ob_source_tasks, &ob_source_amx, &ob_source_attention_tokens,
                                     &ob_source_attention_amx};
     if (ob__amx_reserve(op->ctx, share_bytes(&op->desc), err) != OB_OK ||
         ob__tasks_create(op->ctx, "attention tasks", 0, &op->tasks, err) != OB_OK ||
-        ob__attention_build_tokens(op, own, 4, "attention__amx", NULL, err) != OB_OK)
+        ob__attention_build_tokens(op, own, 5, "attention__amx", NULL, err) != OB_OK)
         return ob_error_status(err);
     return ob__attention_reserve(op, ob__attention_fields(&op->desc) * max_runs(op), 0, err);
 }
@@ -63,6 +64,7 @@ static ob_status plan(ob_attention *op, const int32_t *cu_seqlens, const int32_t
     size_t fields = ob__attention_fields(&op->desc);
     int32_t most = (int32_t)run_queries(op, (size_t)cu_seqlens[sequence_count], sequence_count);
     op->strip_count = 0;
+    op->streams = (size_t)cu_seqlens[sequence_count] * op->desc.heads * op->desc.head_size * sizeof(float) > STREAMED;
     for (size_t s = 0; s < sequence_count; s++) {
         int32_t begin = cu_seqlens[s], length = cu_seqlens[s + 1] - begin;
         for (int32_t at = 0; at < length; at += most) {
@@ -91,6 +93,7 @@ static ob_status enqueue(const ob_attention *op, const ob_buffer *q, const ob_bu
                            ob_arg_buffer(key_mask != NULL ? key_mask : op->strips),
                            ob_arg_i32(key_mask != NULL),
                            ob_arg_buffer(dst),
+                           ob_arg_i32(op->streams),
                            ob_arg_buffer(op->tasks),
                            ob_arg_buffer(ob_context_scratch(op->ctx)),
                            ob_arg_i32((int32_t)(ob__amx_share_bytes(op->ctx) / sizeof(int32_t))),

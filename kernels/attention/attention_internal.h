@@ -20,6 +20,7 @@ struct ob_attention {
     ob_buffer *strips, *panels;
     ob_buffer *tasks;                /* amx: a counter of tasks taken and one of work-items that ended */
     size_t strip_count, panel_count; /* ref: strip_count is the number of tokens */
+    bool streams;                    /* amx: dst passes the caches by */
     ob__attention_maps *maps;
 };
 
@@ -53,7 +54,7 @@ size_t ob__attention_max_keys(const ob_attention_desc *desc);
 void ob__attention_define(const ob_attention_desc *desc, ob_defines *defines);
 /* Builds op->kernel and, where it has a name, op->keys_kernel, of the variants for CPU devices: tile.clh, then their
  * own files, at most OB__ATTENTION_OWN. */
-#define OB__ATTENTION_OWN 4
+#define OB__ATTENTION_OWN 5
 ob_status ob__attention_build_tokens(ob_attention *op, const ob_source *const *own, size_t own_count,
                                      const char *kernel, const char *keys_kernel, ob_error *err);
 /* Allocates host and device memory for lists of at most this many int32. */

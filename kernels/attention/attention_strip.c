@@ -43,8 +43,9 @@ static ob_status create(ob_attention *op, ob_error *err)
     const ob__tile tile = ob__tile_for(ob_context_device(op->ctx));
     op->tile_m = tile.rows;
     op->tile_n = 2 * tile.vector;
-    const ob_source *const own[] = {&ob_source_rows, &ob_source_attention_tokens, &ob_source_attention_strip};
-    if (ob__attention_build_tokens(op, own, 3, "attention__strip", "attention_pack__strip", err) != OB_OK)
+    const ob_source *const own[] = {&ob_source_exp, &ob_source_rows, &ob_source_attention_tokens,
+                                    &ob_source_attention_strip};
+    if (ob__attention_build_tokens(op, own, 4, "attention__strip", "attention_pack__strip", err) != OB_OK)
         return ob_error_status(err);
     return ob__attention_reserve(op, ob__attention_fields(&op->desc) * max_strips(op), 2 * max_panels(op), err);
 }

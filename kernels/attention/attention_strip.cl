@@ -118,6 +118,8 @@ attention_pack__strip(__global const float *qkv, __global const int *panels, __g
         STORE_FOURS(s##i##1 * (FLOATN)(inverse[i * 4]), to + VEC_N * ROW_TILE, 4 * ROW_TILE)                           \
     }
 
+DEFINE_EXP(FLOATN, INTN)
+
 /* Turns the strip of scores into exponentials, relative to each row's maximum; 1 / (their sum) goes to `inverse`
  * (TILE_M, 4), four times for each row. */
 void softmax(__local float *strip, const int width, __local float *inverse);
@@ -139,7 +141,7 @@ void softmax(__local float *strip, const int width, __local float *inverse)
     for (int q = 0; q < width / 4; q++)
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {
-            const FLOATN e = exp(VLOADN(q * PARTS + p, strip) - most[p]);
+            const FLOATN e = JOIN(exp_, FLOATN)(VLOADN(q * PARTS + p, strip) - most[p]);
             sums[p] += e;
             VSTOREN(e, q * PARTS + p, strip);
         }

@@ -58,7 +58,8 @@ static const char *refuse(const ob_context *ctx, const ob_encoder_layer_desc *d)
 
 static ob_status build(ob_encoder_layer *layer, ob_error *err)
 {
-    static const ob_source *const own[] = {&ob_source_tasks,
+    static const ob_source *const own[] = {&ob_source_exp,
+                                           &ob_source_tasks,
                                            &ob_source_amx,
                                            &ob_source_attention_tokens,
                                            &ob_source_attention_amx,

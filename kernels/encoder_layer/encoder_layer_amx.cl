@@ -61,8 +61,8 @@ encoder_layer__amx(__global float *hidden, __global float *qkv, __global float *
                                          WIDE, steps, 1, panels, i == 2);
         stays = finish_stage(done + i, products, panels, patience);
         if (stays && i == 0) {
-            const int own_heads = do_heads(qkv, qkv, runs, key_mask, masked, context, counters + 2 * ATTENTION, parts, run_count,
-                                           heads, scale);
+            const int own_heads = do_heads(qkv, qkv, runs, key_mask, masked, context, 0, counters + 2 * ATTENTION, parts,
+                                           run_count, heads, scale);
             stays = finish_stage(done + ATTENTION, own_heads, run_count * heads, patience);
         }
         if (stays && i % 2 == 1) {

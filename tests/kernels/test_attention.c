@@ -104,6 +104,35 @@ static void test_attention_is_right_for_long_sequences(void **state)
     assert_true(served[0] > 0);
 }
 
+/* Whole numbers, whose scores are exact: exponentials from 1 down to where they are 0. */
+static void test_attention_is_right_for_scores_far_apart(void **state)
+{
+    (void)state;
+    size_t served[WAYS] = {0};
+    attention_case c = odd_case(CASE_PLAIN, 2, 64);
+    size_t width = q_width(&c);
+    for (size_t i = 0; i < c.tokens * width; i++)
+        if (i % width < width / 3 * 2) /* queries and keys */
+            c.q[i] = roundf(2.0f * c.q[i]);
+    check_all_ways(&c, served);
+    free_case(&c);
+    assert_true(served[0] > 0);
+}
+
+/* Heads that are taken several at a time, and an output that no cache of a core holds. */
+static void test_attention_is_right_for_large_batches(void **state)
+{
+    (void)state;
+    if (test_lane_is("oclgrind"))
+        skip();
+    static const int32_t large[] = {200, 1, 33, 290, 16};
+    size_t served[WAYS] = {0};
+    attention_case c = make_case(CASE_PLAIN, 16, 64, large, NULL, 5);
+    check_all_ways(&c, served);
+    free_case(&c);
+    assert_true(served[0] > 0);
+}
+
 /* A sequence between two that are NaN, in one batch and alone. */
 static void check_neighbours(case_kind kind, size_t head_size)
 {
@@ -270,6 +299,8 @@ int main(void)
         cmocka_unit_test(test_attention_is_right_across_texts),
         cmocka_unit_test(test_attention_online_fits_the_device),
         cmocka_unit_test(test_attention_is_right_for_long_sequences),
+        cmocka_unit_test(test_attention_is_right_for_scores_far_apart),
+        cmocka_unit_test(test_attention_is_right_for_large_batches),
         cmocka_unit_test(test_attention_does_not_see_neighbours),
         cmocka_unit_test(test_causal_rows_do_not_see_later_tokens),
         cmocka_unit_test(test_maps_and_factors_are_right),
