@@ -13,24 +13,28 @@
 
 /* Heads of a sequence that a work-item takes at once: rows of qkv lie pages apart, and memory hands out 768 bytes of a row
  * nearly twice as fast as three times 256 (Xeon of the fourth generation). */
-#define MOST_HEADS 3
+#define MOST_HEADS (HEAD_SIZE > 96 ? 1 : 192 / HEAD_SIZE)
 
 DEFINE_EXP(float16, int16)
 
-/* Component c, and c + 16, of 16 keys; zeros beyond the sequence. */
-#define LOW_x(i)  low[i].x
-#define LOW_y(i)  low[i].y
-#define LOW_z(i)  low[i].z
-#define LOW_w(i)  low[i].w
-#define HIGH_x(i) high[i].x
-#define HIGH_y(i) high[i].y
-#define HIGH_z(i) high[i].z
-#define HIGH_w(i) high[i].w
-#define PUT_KEYS(q, at)                                                                                                \
+/* Columns c to c + 3 of 16 keys, a vector each: 4 x 4 floats of every lane of 128 bits change places. */
+#define KEYS(i, c)                                                                                                     \
+    (float16)(vload4(0, key[i] + (c)), vload4(0, key[(i) + 4] + (c)), vload4(0, key[(i) + 8] + (c)),                   \
+              vload4(0, key[(i) + 12] + (c)))
+#define IN_TURNS(i)            (i), (i) + 16, (i) + 1, (i) + 17
+#define IN_PAIRS(i)            (i), (i) + 1, (i) + 16, (i) + 17
+#define LANES_OF(ORDER, i)     ORDER(i), ORDER((i) + 4), ORDER((i) + 8), ORDER((i) + 12)
+#define SHUFFLE(x, y, ORDER, i) __builtin_shufflevector(x, y, LANES_OF(ORDER, i))
+#define READ_COLUMNS(to, c)                                                                                            \
+    float16 to[4];                                                                                                     \
     {                                                                                                                  \
-        const float16 x = select((float16)(LIST(LOW_##q)), (float16)(0.0f), beyond);                                   \
-        const float16 y = select((float16)(LIST(HIGH_##q)), (float16)(0.0f), beyond);                                  \
-        SPLIT_PAIR(x, y, to + (at)*16)                                                                               \
+        const float16 k0 = KEYS(0, c), k1 = KEYS(1, c), k2 = KEYS(2, c), k3 = KEYS(3, c);                              \
+        const float16 first01 = SHUFFLE(k0, k1, IN_TURNS, 0), last01 = SHUFFLE(k0, k1, IN_TURNS, 2);                   \
+        const float16 first23 = SHUFFLE(k2, k3, IN_TURNS, 0), last23 = SHUFFLE(k2, k3, IN_TURNS, 2);                   \
+        to[0] = SHUFFLE(first01, first23, IN_PAIRS, 0);                                                                \
+        to[1] = SHUFFLE(first01, first23, IN_PAIRS, 2);                                                                \
+        to[2] = SHUFFLE(last01, last23, IN_PAIRS, 0);                                                                  \
+        to[3] = SHUFFLE(last01, last23, IN_PAIRS, 2);                                                                  \
     }
 
 /* Parts of `count` keys and their values, each of HEAD_SIZE floats, `step` floats apart; blocks of values `part_step` apart. */
@@ -43,18 +47,19 @@ void pack(__global const float *keys, __global const float *values, const size_t
         for (int h = 0; h < 2; h++) {
             const int16 beyond = h * 16 + LANES >= count;
             __global uint *to = key_parts + part * BLOCK + h * HALF;
-            for (int c = 0; c < 16; c += 4) {
-                float4 low[16], high[16];
+            __global const float *key[16];
 #pragma unroll
-                for (int i = 0; i < 16; i++) {
-                    __global const float *key = keys + min(h * 16 + i, count - 1) * step + part * WIDE + c;
-                    low[i] = vload4(0, key);
-                    high[i] = vload4(4, key);
+            for (int i = 0; i < 16; i++)
+                key[i] = keys + min(h * 16 + i, count - 1) * step + part * WIDE;
+            for (int c = 0; c < 16; c += 4) {
+                READ_COLUMNS(low, c)
+                READ_COLUMNS(high, c + 16)
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    const float16 x = select(low[i], (float16)(0.0f), beyond);
+                    const float16 y = select(high[i], (float16)(0.0f), beyond);
+                    SPLIT_PAIR(x, y, to + (c + i) * 16)
                 }
-                PUT_KEYS(x, c)
-                PUT_KEYS(y, c + 1)
-                PUT_KEYS(z, c + 2)
-                PUT_KEYS(w, c + 3)
             }
         }
         for (int i = 0; i < 16; i++)
@@ -109,67 +114,96 @@ float softmax(__global float *scores, __global const float *drop, const int widt
     return 1.0f / SUM_N(sums);
 }
 
-#define SUM_BLOCKS(count)                                                                                              \
-    for (int s = 0; s < (count); s++) {                                                                                \
-        if (halves == 2) {                                                                                             \
-            STEP(FETCH_NEXT)                                                                                           \
-        } else {                                                                                                       \
-            STEP_LOW(FETCH_NEXT)                                                                                       \
-        }                                                                                                              \
-        src_parts += BLOCK;                                                                                            \
-        weight_parts += BLOCK;                                                                                         \
-    }
-
-/* What a work-item's next tasks read, fetched evenly over the rows of those at hand: its pieces are a row's queries, keys and
- * values in turn, of neighbouring heads. */
+/* What a work-item's next tasks read, fetched while those at hand are computed: pieces, of neighbouring heads' floats, are
+ * a row's queries, keys and values in turn. A step of products fetches two, a line after each tile instruction, where waiting
+ * for memory holds up nothing; what is left then is fetched evenly over the rows of softmax. */
+#define STEP_PIECES 2
+#define PIECE_LINES (MOST_HEADS * HEAD_SIZE / LINE)
 typedef struct {
     __global const float *queries, *keys; /* the first rows */
     int query_count, key_count, heads;
-    int pieces, done, due; /* due: pieces * rows so far, less what was fetched for it */
+    int pieces, done;
+    int rows, left, due; /* softmax's; pieces left for them; left * rows so far, less what was fetched for it */
 } ahead_t;
 
-ahead_t plan_ahead(__global const float *q, __global const float *kv, __global const int *runs, const int2 tasks,
-                   const int task_count, const int heads);
-ahead_t plan_ahead(__global const float *q, __global const float *kv, __global const int *runs, const int2 tasks,
-                   const int task_count, const int heads)
+/* Tasks x to y - 1 of `next`, where they are below task_count, while those of `taken` are done. */
+ahead_t plan_ahead(__global const float *q, __global const float *kv, __global const int *runs, const int2 taken,
+                   const int2 next, const int task_count, const int heads);
+ahead_t plan_ahead(__global const float *q, __global const float *kv, __global const int *runs, const int2 taken,
+                   const int2 next, const int task_count, const int heads)
 {
-    ahead_t a = {q, kv, 0, 0, 0, 0, 0, 0};
-    if (tasks.x < task_count) {
-        __global const int *run = runs + FIELDS * (tasks.x / heads);
-        const int hidden = heads * HEAD_SIZE, head = tasks.x % heads, begin = run[0], length = run[1];
+    ahead_t a = {q, kv, 0, 0, 0, 0, 0, 0, 0, 0};
+    if (next.x < task_count) {
+        __global const int *run = runs + FIELDS * (next.x / heads);
+        const int hidden = heads * HEAD_SIZE, head = next.x % heads, begin = run[0], length = run[1];
         READ_KEYS(run)
         a.queries += (begin + run[2]) * Q_STEP + head * HEAD_SIZE;
         a.keys += key_begin * KV_STEP + KEYS_FIRST + head * HEAD_SIZE;
         a.query_count = run[3] - run[2];
         a.key_count = keys;
-        a.heads = tasks.y - tasks.x;
+        a.heads = next.y - next.x;
         a.pieces = 3 * max(a.query_count, a.key_count);
     }
+    __global const int *run = runs + FIELDS * (taken.x / heads);
+    const int begin = run[0], length = run[1], queries = run[3] - run[2];
+    READ_KEYS(run)
+    const int blocks = (queries + WIDE - 1) / WIDE, panels = (keys + WIDE - 1) / WIDE;
+    a.rows = (taken.y - taken.x) * queries;
+    a.left = max(a.pieces - STEP_PIECES * (taken.y - taken.x) * blocks * panels * 2 * DEPTH, 0);
     return a;
 }
 
-/* Fetches what is due after one more of `rows` rows. */
-void fetch_ahead(ahead_t *a, const int rows, const int hidden);
-void fetch_ahead(ahead_t *a, const int rows, const int hidden)
+/* The next piece; where there is none, one that was fetched. */
+__global const float *next_piece(ahead_t *a, const int hidden);
+__global const float *next_piece(ahead_t *a, const int hidden)
 {
-    for (a->due += a->pieces; a->due >= rows; a->due -= rows, a->done++) {
-        const int i = a->done / 3, part = a->done % 3;
-        if (i >= (part == 0 ? a->query_count : a->key_count))
-            continue;
-        __global const float *piece =
-            part == 0 ? a->queries + i * Q_STEP : a->keys + i * KV_STEP + (part - 1) * hidden;
+    const int i = a->done / 3, part = a->done % 3;
+    if (a->done == a->pieces)
+        return a->queries;
+    a->done++;
+    if (i >= (part == 0 ? a->query_count : a->key_count))
+        return a->queries;
+    return part == 0 ? a->queries + i * Q_STEP : a->keys + i * KV_STEP + (part - 1) * hidden;
+}
+
+/* Fetches what is due after one more row. */
+void fetch_ahead(ahead_t *a, const int hidden);
+void fetch_ahead(ahead_t *a, const int hidden)
+{
+    for (a->due += a->left; a->due >= a->rows; a->due -= a->rows) {
+        __global const float *piece = next_piece(a, hidden);
         for (int c = 0; c < a->heads * HEAD_SIZE; c += LINE)
             PREFETCH_FAR(piece + c)
     }
 }
 
-/* A head and a run of queries (do_heads). `rows`: of all that are done while `ahead` is fetched. */
+#define FETCH_PIECES(i)                                                                                                \
+    if ((i) < PIECE_LINES)                                                                                             \
+        PREFETCH_FAR(piece0 + (i)*LINE)                                                                                \
+    else if ((i) < 2 * PIECE_LINES)                                                                                    \
+        PREFETCH_FAR(piece1 + ((i)-PIECE_LINES) * LINE)                                                                \
+    else                                                                                                               \
+        NO_MORE(i)
+#define FETCH_ALL(i) FETCH_NEXT_AND(i, FETCH_PIECES)
+#define SUM_BLOCKS(count)                                                                                              \
+    for (int s = 0; s < (count); s++) {                                                                                \
+        __global const float *piece0 = next_piece(ahead, hidden), *piece1 = next_piece(ahead, hidden);                 \
+        if (halves == 2) {                                                                                             \
+            STEP(FETCH_ALL)                                                                                            \
+        } else {                                                                                                       \
+            STEP_LOW(FETCH_ALL)                                                                                        \
+        }                                                                                                              \
+        src_parts += BLOCK;                                                                                            \
+        weight_parts += BLOCK;                                                                                         \
+    }
+
+/* A head and a run of queries (do_heads), while `ahead` is fetched. */
 void do_head(__global const float *q, __global const float *kv, __global const int *run, const int head,
              __global const int *key_mask, const int masked, __global float *dst, const int streams, __global uint *own,
-             const int hidden, const float scale, ahead_t *ahead, const int ahead_rows);
+             const int hidden, const float scale, ahead_t *ahead);
 void do_head(__global const float *q, __global const float *kv, __global const int *run, const int head,
              __global const int *key_mask, const int masked, __global float *dst, const int streams, __global uint *own,
-             const int hidden, const float scale, ahead_t *ahead, const int ahead_rows)
+             const int hidden, const float scale, ahead_t *ahead)
 {
     const int begin = run[0], length = run[1], end_query = run[3];
     READ_KEYS(run)
@@ -199,7 +233,7 @@ void do_head(__global const float *q, __global const float *kv, __global const i
             MOVE_SUMS(TILE_STORE, scores + j, width * 4)
         }
         for (int i = 0; i < rows; i++) {
-            fetch_ahead(ahead, ahead_rows, hidden);
+            fetch_ahead(ahead, hidden);
             inverse[i] =
                 softmax(scores + i * width, drop, width, first + i, scale, exponentials + i / 16 * HALF + i % 16 * 16);
         }
@@ -240,11 +274,10 @@ int do_heads(__global const float *q, __global const float *kv, __global const i
     int done = 0;
     for (int2 taken = take_tasks(tasks, task_count, heads, 1, MOST_HEADS), next; taken.x < task_count; taken = next) {
         next = take_tasks(tasks, task_count, heads, 1, MOST_HEADS);
-        ahead_t ahead = plan_ahead(q, kv, runs, next, task_count, heads);
-        __global const int *run = runs + FIELDS * (taken.x / heads);
-        const int rows = (taken.y - taken.x) * (run[3] - run[2]);
+        ahead_t ahead = plan_ahead(q, kv, runs, taken, next, task_count, heads);
         for (int task = taken.x; task < taken.y; task++, done++)
-            do_head(q, kv, run, task % heads, key_mask, masked, dst, streams, own, hidden, scale, &ahead, rows);
+            do_head(q, kv, runs + FIELDS * (task / heads), task % heads, key_mask, masked, dst, streams, own, hidden, scale,
+                    &ahead);
     }
     end_tasks(tasks);
     return done;
