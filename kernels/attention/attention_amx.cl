@@ -21,9 +21,9 @@ DEFINE_EXP(float16, int16)
 #define KEYS(i, c)                                                                                                     \
     (float16)(vload4(0, key[i] + (c)), vload4(0, key[(i) + 4] + (c)), vload4(0, key[(i) + 8] + (c)),                   \
               vload4(0, key[(i) + 12] + (c)))
-#define IN_TURNS(i)            (i), (i) + 16, (i) + 1, (i) + 17
-#define IN_PAIRS(i)            (i), (i) + 1, (i) + 16, (i) + 17
-#define LANES_OF(ORDER, i)     ORDER(i), ORDER((i) + 4), ORDER((i) + 8), ORDER((i) + 12)
+#define IN_TURNS(i)             (i), (i) + 16, (i) + 1, (i) + 17
+#define IN_PAIRS(i)             (i), (i) + 1, (i) + 16, (i) + 17
+#define LANES_OF(ORDER, i)      ORDER(i), ORDER((i) + 4), ORDER((i) + 8), ORDER((i) + 12)
 #define SHUFFLE(x, y, ORDER, i) __builtin_shufflevector(x, y, LANES_OF(ORDER, i))
 #define READ_COLUMNS(to, c)                                                                                            \
     float16 to[4];                                                                                                     \
